@@ -1,0 +1,2 @@
+// Package etcdkit is the map of the house; import the packages below it.
+package etcdkit
