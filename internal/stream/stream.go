@@ -1,0 +1,127 @@
+// Package stream gives watches a gRPC stream of their own, apart from the user's: one place knows how, and what may go wrong there.
+//
+// etcd's client puts all watches whose outgoing metadata are equal on one stream. A Stream is such metadata: a name, and a
+// generation that replaces a stream that went bad, since a stuck one hangs every later watch on it (etcd-io/etcd#17611), one
+// watch that could not be created leaves its error to the others, and a long-lived one keeps the auth token that it began with.
+// Watches go through client.Watch, so a client with a namespace works.
+package stream
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/metadata"
+)
+
+// patience is how long a connected client may take to create a watch. A thousand of them on one stream take 0.1 s.
+const patience = 5 * time.Second
+
+var (
+	errStuck       = fmt.Errorf("no answer within %v", patience)
+	errUnconnected = fmt.Errorf("no connection within %v", patience)
+	errSilent      = errors.New("closed without a word")
+	errReplaced    = errors.New("the stream was given up")
+)
+
+// Stream is where watches are opened that share one gRPC stream. It is safe for concurrent use.
+type Stream struct {
+	name       string
+	generation atomic.Uint64
+}
+
+// New returns a Stream that no other shares, whatever its name: that is for who reads the server's traffic.
+func New(name string) *Stream { return &Stream{name: name + "/" + rand.Text()} }
+
+// Watch is a watch that the server has created.
+type Watch struct {
+	// Revision is the store's when the watch was created: of a watch without a start revision, all later events will come. After a
+	// reconnect it may deliver the events of Revision itself too.
+	Revision int64
+	// Responses is closed, with or without a last response that tells the error, when the watch ends. It never means that a key
+	// was deleted.
+	Responses clientv3.WatchChan
+
+	client     *clientv3.Client
+	ctx        context.Context
+	cancel     context.CancelCauseFunc
+	stream     *Stream
+	generation uint64
+}
+
+// Watch opens a watch that lives until ctx ends; whoever opens it must see to that. It returns when the server has created it.
+// After a failure the caller just tries again, with a pause: the next call finds a new stream, unless the client had no connection,
+// where a new one would come no further, and stay until the connection is back.
+func (s *Stream) Watch(ctx context.Context, client *clientv3.Client, key string, opts ...clientv3.OpOption) (*Watch, error) {
+	w := &Watch{client: client, stream: s, generation: s.generation.Load()}
+	w.ctx, w.cancel = context.WithCancelCause(ctx)
+	w.ctx = metadata.NewOutgoingContext(w.ctx, s.metadata(w.generation))
+
+	if err := w.open(key, opts); err != nil {
+		w.cancel(err)
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if !errors.Is(err, errUnconnected) {
+			w.Replace()
+		}
+		return nil, fmt.Errorf("watch %q: %w", key, err)
+	}
+	return w, nil
+}
+
+// metadata takes nothing over from the caller's context: each request id in there would open one more stream.
+func (s *Stream) metadata(generation uint64) metadata.MD {
+	return metadata.Pairs(
+		"etcdkit-stream", fmt.Sprintf("%s/%d", s.name, generation),
+		rpctypes.MetadataRequireLeaderKey, rpctypes.MetadataHasLeader, // else a member cut off from the others goes silent
+	)
+}
+
+// open waits for the server to say that the watch is created. client.Watch blocks that long too, but obeys its context.
+func (w *Watch) open(key string, opts []clientv3.OpOption) error {
+	defer time.AfterFunc(patience, w.giveUp).Stop()
+	w.Responses = w.client.Watch(w.ctx, key, append(opts[:len(opts):len(opts)], clientv3.WithCreatedNotify())...)
+	select {
+	case first, ok := <-w.Responses:
+		switch {
+		case w.ctx.Err() != nil:
+			return context.Cause(w.ctx)
+		case !ok:
+			return errSilent
+		case first.Err() != nil:
+			return first.Err()
+		}
+		w.Revision = first.Header.GetRevision()
+		return nil
+	case <-w.ctx.Done():
+		return context.Cause(w.ctx)
+	}
+}
+
+// giveUp ends an attempt that had no answer for too long.
+func (w *Watch) giveUp() {
+	if conn := w.client.ActiveConnection(); conn != nil && conn.GetState() != connectivity.Ready {
+		w.cancel(errUnconnected)
+		return
+	}
+	w.cancel(errStuck)
+}
+
+// Replace ends this watch and gives its stream up: whoever comes next gets a new one. The other watches on the old stream stay.
+func (w *Watch) Replace() {
+	w.cancel(errReplaced)
+	w.stream.generation.CompareAndSwap(w.generation, w.generation+1)
+}
+
+// RequestProgress asks the server to say how far this stream's watches have come. The answer is one of Responses without events,
+// and comes only if none of them has events outstanding. Ask only while Responses is open: a dead stream is opened again by it.
+func (w *Watch) RequestProgress(ctx context.Context) error {
+	return w.client.RequestProgress(metadata.NewOutgoingContext(ctx, w.stream.metadata(w.generation)))
+}

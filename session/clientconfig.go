@@ -1,0 +1,25 @@
+package session
+
+import (
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+)
+
+// ClientConfig returns a configuration for clientv3.New that suits the kit: a connection that no longer answers is noticed within
+// eight seconds (etcd's client never notices, by default), and a lost one is made again within two (gRPC alone waits up to two
+// minutes). Change what you like, or use a client of your own.
+func ClientConfig(endpoints ...string) clientv3.Config {
+	return clientv3.Config{
+		Endpoints:            endpoints,
+		DialTimeout:          5 * time.Second,
+		DialKeepAliveTime:    5 * time.Second, // the least that an etcd server accepts
+		DialKeepAliveTimeout: 3 * time.Second,
+		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second},
+			MinConnectTimeout: 2 * time.Second,
+		})},
+	}
+}
