@@ -1,0 +1,124 @@
+package claim
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"etcdkit/internal/hub"
+	"etcdkit/internal/retry"
+	"etcdkit/session"
+)
+
+// win makes the front the holder. It goes on over outages and lost leases until ctx ends or etcd refuses. What it leaves in t, with an
+// error, is for the next front.
+func (l *Line) win(ctx context.Context, t *turn) (*Held, error) {
+	asked := time.Now()
+	var held *Held
+	var final error
+	err := l.hub.Do(ctx, "claim in "+l.prefix, func(ctx context.Context) error {
+		e, err := l.hub.Epoch(ctx)
+		if err != nil {
+			return stop(&final, err, ctx.Err() != nil || errors.Is(err, session.ErrClosed))
+		}
+		if err := l.advance(ctx, e, t); err != nil {
+			return stop(&final, err, errors.Is(err, rpctypes.ErrNoSpace))
+		}
+		if held = l.hold(ctx, e, t, asked); held == nil {
+			return e.Err()
+		}
+		return nil
+	})
+	return held, cmp.Or(err, final)
+}
+
+// stop ends a retry with an error that trying again will not mend: a closed session, or a full store, which takes an operator.
+func stop(final *error, err error, now bool) error {
+	if !now {
+		return err
+	}
+	*final = err
+	return nil
+}
+
+// advance does whatever is left to be done until the key of ours is the first: nil means that it is. It works in one epoch, and
+// ends with it.
+func (l *Line) advance(ctx context.Context, e hub.Epoch, t *turn) error {
+	ctx, cancel := within(ctx, e)
+	defer cancel()
+	for {
+		err := l.step(ctx, e, t)
+		if !errors.Is(err, errAgain) {
+			return err
+		}
+	}
+}
+
+// within returns a context that ends with ctx or with the epoch.
+func within(ctx context.Context, e hub.Epoch) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(e.Context(), func() { cancel(context.Cause(e.Context())) })
+	return ctx, func() {
+		stop()
+		cancel(nil)
+	}
+}
+
+// step is one pass over what a claim takes. It returns errAgain when something moved and the next pass will do.
+func (l *Line) step(ctx context.Context, e hub.Epoch, t *turn) error {
+	if err := l.settle(ctx, e, t); err != nil {
+		return err
+	}
+	if t.entry == nil {
+		if err := l.put(ctx, e, t); err != nil {
+			return err
+		}
+	}
+	return l.await(ctx, e, t)
+}
+
+// put puts a key of ours at the end of the line.
+func (l *Line) put(ctx context.Context, e hub.Epoch, t *turn) error {
+	slot := l.slot(e, "")
+	fence, rev := l.hub.Fence(e)
+	resp, err := l.hub.Client.Txn(ctx).
+		If(fence, absent(slot)).
+		Then(l.last(), clientv3.OpPut(slot, "", clientv3.WithLease(e.ID()))).
+		Else(l.why(e, slot)...).
+		Commit()
+	if err != nil {
+		if retry.Of(err) == retry.Unknown {
+			t.debt = &debt{epoch: e, slot: slot, fence: rev}
+		}
+		return err
+	}
+	if !resp.Succeeded {
+		return l.mend(ctx, e, resp, slot, rev)
+	}
+	t.entry = newEntry(slot, e, resp.Header.Revision, resp.Responses[0].GetResponseRange())
+	return nil
+}
+
+// why reads what tells which compare of a put failed.
+func (l *Line) why(e hub.Epoch, slot string) []clientv3.Op {
+	return []clientv3.Op{clientv3.OpGet(l.hub.FenceKey(e)), clientv3.OpGet(slot)}
+}
+
+// mend makes good for what kept a put from happening, so that the next one can.
+func (l *Line) mend(ctx context.Context, e hub.Epoch, resp *clientv3.TxnResponse, slot string, fence int64) error {
+	if kvs := resp.Responses[1].GetResponseRange().Kvs; len(kvs) > 0 {
+		// No request of ours can have put it: those are all settled. So somebody else has a name that we would use.
+		l.hub.Log.Warn("a foreign key has the name of a slot of ours; another name is used", "key", slot)
+		l.avoid(slot)
+	}
+	if kvs := resp.Responses[0].GetResponseRange().Kvs; len(kvs) == 0 || kvs[0].ModRevision != fence {
+		if err := l.hub.Refence(ctx, e, fence); err != nil {
+			return err
+		}
+	}
+	return errAgain
+}

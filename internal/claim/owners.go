@@ -1,0 +1,81 @@
+package claim
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"etcdkit/internal/hub"
+	"etcdkit/internal/retry"
+	"etcdkit/session"
+)
+
+// An Owner is who a key in a line belongs to.
+type Owner struct {
+	Key    string
+	Token  session.Token
+	Lease  clientv3.LeaseID // 0 if the key is under none
+	Holder bool             // the first of the line
+	Info   hub.Info         // zero if no session key tells
+}
+
+// Owners lists who holds the line and who waits, in their order. One read tells the keys, another who their sessions are; those that
+// ended in between, and foreign keys, have no Info.
+func Owners(ctx context.Context, h *hub.Hub, prefix string) ([]Owner, error) {
+	var kvs []*mvccpb.KeyValue
+	err := h.Do(ctx, "list "+prefix, func(ctx context.Context) error {
+		resp, err := h.Client.Get(ctx, prefix, clientv3.WithPrefix())
+		if err == nil {
+			kvs = resp.Kvs
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(kvs, func(a, b *mvccpb.KeyValue) int { return cmp.Compare(a.CreateRevision, b.CreateRevision) })
+	owners := make([]Owner, len(kvs))
+	for i, kv := range kvs {
+		owners[i] = newOwner(kv, i == 0)
+	}
+	return owners, introduce(ctx, h, owners)
+}
+
+func newOwner(kv *mvccpb.KeyValue, holder bool) Owner {
+	return Owner{Key: string(kv.Key), Token: session.Token(kv.CreateRevision), Lease: clientv3.LeaseID(kv.Lease), Holder: holder}
+}
+
+// maxOps is etcd's default bound on the operations of a transaction.
+const maxOps = 128
+
+// introduce adds what the sessions say of themselves. Who may not read the session keys still sees the line.
+func introduce(ctx context.Context, h *hub.Hub, owners []Owner) error {
+	for chunk := range slices.Chunk(owners, maxOps) {
+		ops := make([]clientv3.Op, len(chunk))
+		for i, o := range chunk {
+			ops[i] = clientv3.OpGet(h.Keys.Session(int64(o.Lease)))
+		}
+		err := h.Do(ctx, "read session keys", func(ctx context.Context) error {
+			resp, err := h.Client.Txn(ctx).Then(ops...).Commit()
+			if err != nil {
+				return err
+			}
+			for i, r := range resp.Responses {
+				if kvs := r.GetResponseRange().Kvs; len(kvs) > 0 {
+					chunk[i].Info = hub.ParseInfo(kvs[0].Value)
+				}
+			}
+			return nil
+		})
+		if retry.Of(err) == retry.Never {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,123 @@
+package claim
+
+import (
+	"context"
+	"errors"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"etcdkit/internal/hub"
+)
+
+// settle makes sure that nothing of ours stands in the line, or may yet, but what t.entry says. It is what must come before the line is
+// granted to this session again.
+func (l *Line) settle(ctx context.Context, e hub.Epoch, t *turn) error {
+	if t.entry != nil && t.entry.epoch.ID() != e.ID() {
+		t.entry = nil // gone with its lease
+	}
+	if t.debt != nil && t.debt.epoch.ID() != e.ID() {
+		t.debt = nil
+	}
+	return l.pay(ctx, t)
+}
+
+// pay settles the debt of t. A key that a put with a lost answer left becomes the entry. The fence of the debt's own lease serves: when
+// that lease is gone, so is the debt.
+func (l *Line) pay(ctx context.Context, t *turn) error {
+	d := t.debt
+	if d == nil {
+		return nil
+	}
+	var found *mvccpb.KeyValue
+	var err error
+	if d.key != "" {
+		_, found, err = l.drop(ctx, d)
+	} else {
+		found, err = l.prove(ctx, d)
+	}
+	if err != nil {
+		return err
+	}
+	t.debt = nil
+	if found != nil {
+		t.entry = &entry{key: d.slot, rev: found.CreateRevision, epoch: d.epoch}
+	}
+	return nil
+}
+
+// prove finds out whether a put with a lost answer left a key. If it is there, it is; that it is not there proves nothing until the
+// put can no longer commit.
+func (l *Line) prove(ctx context.Context, d *debt) (*mvccpb.KeyValue, error) {
+	found, err := l.find(ctx, d)
+	if found != nil || err != nil {
+		return found, err
+	}
+	err = l.hub.Refence(ctx, d.epoch, d.fence)
+	if errors.Is(err, rpctypes.ErrLeaseNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return l.find(ctx, d)
+}
+
+// find reads the key that a put with a lost answer may have left.
+func (l *Line) find(ctx context.Context, d *debt) (*mvccpb.KeyValue, error) {
+	var found *mvccpb.KeyValue
+	err := l.hub.Do(ctx, "read a slot", func(ctx context.Context) error {
+		resp, err := l.hub.Client.Get(ctx, d.slot)
+		if err == nil {
+			found = ours(resp.Kvs, d.epoch.ID())
+		}
+		return err
+	})
+	return found, err
+}
+
+// drop deletes a key of ours, guarded by its create revision, and reads the slot in which a turn may have left the next one. It sends
+// that again until it is answered. sure is false if the key was not there and no request of ours explains it.
+func (l *Line) drop(ctx context.Context, d *debt) (sure bool, found *mvccpb.KeyValue, err error) {
+	var then, orElse []clientv3.Op
+	then = append(then, clientv3.OpDelete(d.key))
+	if d.slot != "" {
+		then = append(then, clientv3.OpGet(d.slot))
+		orElse = append(orElse, clientv3.OpGet(d.slot))
+	}
+	doubt := d.slot != "" // a turn with an unknown outcome may have deleted it
+	err = l.hub.Do(ctx, "release", func(ctx context.Context) error {
+		resp, err := l.hub.Client.Txn(ctx).If(present(d.key, d.rev)).Then(then...).Else(orElse...).Commit()
+		if err != nil {
+			doubt = true
+			return err
+		}
+		sure = resp.Succeeded || doubt
+		if d.slot != "" {
+			found = ours(resp.Responses[len(resp.Responses)-1].GetResponseRange().Kvs, d.epoch.ID())
+		}
+		return nil
+	})
+	return sure, found, err
+}
+
+// ours returns the key if it is under the lease.
+func ours(kvs []*mvccpb.KeyValue, lease clientv3.LeaseID) *mvccpb.KeyValue {
+	if len(kvs) == 0 || clientv3.LeaseID(kvs[0].Lease) != lease {
+		return nil
+	}
+	return kvs[0]
+}
+
+// discard leaves nothing of ours in the line: it is settle for the janitor. Where the store is full and no fence can be written, it
+// comes back until the lease ends, and deletes what it gave up on sight.
+func (l *Line) discard(ctx context.Context, t *turn) error {
+	if err := l.pay(ctx, t); err != nil {
+		return err
+	}
+	if en := t.entry; en != nil {
+		t.entry, t.debt = nil, &debt{epoch: en.epoch, key: en.key, rev: en.rev}
+	}
+	return l.pay(ctx, t)
+}

@@ -1,0 +1,217 @@
+package claim
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"etcdkit/internal/hub"
+	"etcdkit/internal/retry"
+	"etcdkit/session"
+)
+
+// BusyError says that the line is not free, and whose it is as far as is known. It unwraps to ErrBusy.
+type BusyError struct {
+	Owner Owner
+}
+
+// Error says that the line is busy.
+func (e *BusyError) Error() string { return ErrBusy.Error() }
+
+// Unwrap returns ErrBusy.
+func (e *BusyError) Unwrap() error { return ErrBusy }
+
+// Try is Acquire without waiting: a *BusyError if the line is not free. It asks nothing of etcd when somebody of this session holds or
+// waits, reads when somebody else does, and writes only when the line looks free.
+func Try(ctx context.Context, h *hub.Hub, prefix string) (*Held, error) {
+	if err := h.Check(); err != nil {
+		return nil, err
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	l := open(h, prefix)
+	held, err := l.tryEnter(ctx)
+	if err != nil {
+		l.close()
+	}
+	return held, err
+}
+
+// tryEnter becomes the front if there is none.
+func (l *Line) tryEnter(ctx context.Context) (*Held, error) {
+	l.mu.Lock()
+	if l.busy {
+		own := l.ownLocked()
+		l.mu.Unlock()
+		return nil, &BusyError{Owner: own}
+	}
+	t := l.takeLocked()
+	l.mu.Unlock()
+
+	held, err := l.try(ctx, &t)
+	if err != nil {
+		l.pass(t)
+	}
+	return held, err
+}
+
+// ownLocked describes this session as the one that keeps the line busy.
+func (l *Line) ownLocked() Owner {
+	var o Owner
+	if l.held != nil {
+		o.Key, o.Token, o.Lease, o.Holder = l.held.key, l.held.Token(), l.held.epoch.ID(), true
+	}
+	o.Info = l.hub.Self
+	return o
+}
+
+// try looks, and puts a key if the line is empty. The look needs no lease.
+func (l *Line) try(ctx context.Context, t *turn) (*Held, error) {
+	asked := time.Now()
+	if *t == (turn{}) { // otherwise a key in the line may be ours
+		if err := l.free(ctx); err != nil {
+			return nil, err
+		}
+	}
+	var held *Held
+	var final error
+	err := l.hub.Do(ctx, "try "+l.prefix, func(ctx context.Context) error {
+		e, err := l.hub.Epoch(ctx)
+		if err != nil {
+			return stop(&final, err, ctx.Err() != nil || errors.Is(err, session.ErrClosed))
+		}
+		if err := l.tryIn(ctx, e, t); err != nil {
+			return stop(&final, err, errors.Is(err, rpctypes.ErrNoSpace) || errors.Is(err, ErrBusy))
+		}
+		if held = l.hold(ctx, e, t, asked); held == nil {
+			return e.Err()
+		}
+		return nil
+	})
+	return held, cmp.Or(err, final)
+}
+
+// tryIn is try in one epoch.
+func (l *Line) tryIn(ctx context.Context, e hub.Epoch, t *turn) error {
+	ctx, cancel := within(ctx, e)
+	defer cancel()
+	for {
+		err := l.settle(ctx, e, t)
+		switch {
+		case err != nil:
+			return err
+		case t.entry == nil:
+			err = l.putAlone(ctx, e, t)
+		case !t.entry.first || t.entry.epoch != e:
+			err = l.tryLeft(ctx, t)
+		}
+		if !errors.Is(err, errAgain) {
+			return err
+		}
+	}
+}
+
+// tryLeft looks whether the key that an earlier caller left in the line is the first.
+func (l *Line) tryLeft(ctx context.Context, t *turn) error {
+	first, err := l.look(ctx, t)
+	if err != nil || first {
+		return err
+	}
+	if err := l.free(ctx); err != nil {
+		return err
+	}
+	return errAgain
+}
+
+// free is nil if no key stands in the line.
+func (l *Line) free(ctx context.Context) error {
+	var head *mvccpb.KeyValue
+	err := l.hub.Do(ctx, "look at "+l.prefix, func(ctx context.Context) error {
+		resp, err := l.hub.Client.Get(ctx, l.prefix, append(clientv3.WithFirstCreate(), clientv3.WithRange(l.end), clientv3.WithKeysOnly())...)
+		if err == nil && len(resp.Kvs) > 0 {
+			head = resp.Kvs[0]
+		}
+		return err
+	})
+	if err != nil || head == nil {
+		return err
+	}
+	return l.busyWith(ctx, head)
+}
+
+// busyWith is the error that names who is at the head of the line.
+func (l *Line) busyWith(ctx context.Context, head *mvccpb.KeyValue) error {
+	known := l.hub.Share("heads", func() (any, func()) { return new(heads), nil }).(*heads) // as long as the session
+	owner := Owner{Key: string(head.Key), Token: session.Token(head.CreateRevision), Holder: true}
+	if o, ok := known.get(owner.Key, owner.Token); ok {
+		return &BusyError{Owner: o}
+	}
+	owners, err := Owners(ctx, l.hub, l.prefix)
+	if err != nil {
+		l.hub.Log.Debug("who holds a line is not known", "line", l.prefix, "error", err)
+		return &BusyError{Owner: owner}
+	}
+	if len(owners) > 0 {
+		owner = owners[0]
+		known.put(owner)
+	}
+	return &BusyError{Owner: owner}
+}
+
+// heads remembers whom keys belong to, so that somebody who tries again and again costs one read each time. It is bounded by forgetting
+// everything.
+type heads struct {
+	mu    sync.Mutex // protects byKey
+	byKey map[string]Owner
+}
+
+const maxHeads = 256
+
+func (h *heads) get(key string, token session.Token) (Owner, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	o, ok := h.byKey[key]
+	return o, ok && o.Token == token
+}
+
+func (h *heads) put(o Owner) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.byKey == nil || len(h.byKey) >= maxHeads {
+		h.byKey = make(map[string]Owner)
+	}
+	h.byKey[o.Key] = o
+}
+
+// putAlone puts a key of ours if the line is empty.
+func (l *Line) putAlone(ctx context.Context, e hub.Epoch, t *turn) error {
+	slot := l.slot(e, "")
+	fence, rev := l.hub.Fence(e)
+	empty := clientv3.Compare(clientv3.CreateRevision(l.prefix).WithRange(l.end), "=", 0)
+	resp, err := l.hub.Client.Txn(ctx).
+		If(fence, empty).
+		Then(clientv3.OpPut(slot, "", clientv3.WithLease(e.ID()))).
+		Else(l.why(e, slot)...).
+		Commit()
+	switch {
+	case err != nil && (retry.Of(err) == retry.Unknown || errors.Is(err, rpctypes.ErrNoSpace)):
+		t.debt = &debt{epoch: e, slot: slot, fence: rev}
+		return err
+	case err != nil:
+		return err
+	case resp.Succeeded:
+		t.entry = &entry{key: slot, rev: resp.Header.Revision, epoch: e, first: true, seen: resp.Header.Revision}
+		return nil
+	}
+	if err := l.free(ctx); err != nil {
+		return err
+	}
+	return l.mend(ctx, e, resp, slot, rev)
+}

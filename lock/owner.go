@@ -1,0 +1,60 @@
+package lock
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"etcdkit/internal/claim"
+	"etcdkit/session"
+)
+
+// ErrHeld says that somebody else holds the lock, or waits for it. It is always found through a *HeldError.
+var ErrHeld = errors.New("held by somebody else")
+
+// HeldError says who keeps a lock from being taken. It unwraps to ErrHeld.
+type HeldError struct {
+	Name  string // of the lock
+	Owner Owner  // who holds it, as far as is known
+}
+
+// Error names the lock and its owner.
+func (e *HeldError) Error() string { return fmt.Sprintf("lock %q: held by %s", e.Name, e.Owner) }
+
+// Unwrap returns ErrHeld.
+func (e *HeldError) Unwrap() error { return ErrHeld }
+
+// Owner is a session that holds a lock or waits for it.
+type Owner struct {
+	Key    string           // its key in the line
+	Token  session.Token    // its fencing token, once it holds
+	Lease  clientv3.LeaseID // that the key is attached to
+	Holder bool             // it holds; the others wait
+
+	// What its session says of itself. It is all zero for a key that was not put by this kit.
+	Host   string
+	PID    int
+	Since  time.Time // when the session was opened
+	Labels map[string]string
+}
+
+func newOwner(o claim.Owner) Owner {
+	return Owner{
+		Key: o.Key, Token: o.Token, Lease: o.Lease, Holder: o.Holder,
+		Host: o.Info.Host, PID: o.Info.PID, Since: o.Info.Since, Labels: o.Info.Labels,
+	}
+}
+
+// String says who it is, in the words of its session, or by its key.
+func (o Owner) String() string {
+	who := "the owner of key " + o.Key
+	if o.Host != "" || o.PID != 0 {
+		who = fmt.Sprintf("%s, process %d", o.Host, o.PID)
+	}
+	if o.Token != 0 {
+		who += fmt.Sprintf(", token %d", o.Token)
+	}
+	return who
+}
