@@ -110,6 +110,12 @@ func async(t testing.TB, m *lock.Mutex) <-chan *lock.Hold {
 	return held
 }
 
+// tellQueued is an option of a session, and a channel that tells of each caller that waits in memory.
+func tellQueued() (<-chan struct{}, session.Option) {
+	queued := make(chan struct{}, 1000)
+	return queued, session.WithTrace(&session.Trace{Queued: func(string) { queued <- struct{}{} }})
+}
+
 // next receives what async delivers.
 func next(t testing.TB, held <-chan *lock.Hold) *lock.Hold {
 	t.Helper()
@@ -205,7 +211,8 @@ func TestUncontendedCostsTwoTransactions(t *testing.T) {
 func TestLocalTurnsCostOneTransaction(t *testing.T) {
 	t.Parallel()
 	c := cluster.New(t, 1)
-	m := lock.NewMutex(open(t, c.Client(t), "cost"), "a")
+	queued, trace := tellQueued()
+	m := lock.NewMutex(open(t, c.Client(t), "cost", trace), "a")
 	h := mustLock(t, m)
 	const callers = 10
 	var all sync.WaitGroup
@@ -221,12 +228,13 @@ func TestLocalTurnsCostOneTransaction(t *testing.T) {
 			}
 		})
 	}
-	// Nothing tells that a caller waits in memory, so make room until the count shows that they all did.
-	time.Sleep(50 * time.Millisecond)
+	for range callers {
+		<-queued
+	}
 	before := c.Requests("")
 	mustUnlock(t, h)
 	all.Wait()
-	if n := c.Requests("") - before; n > callers+1+3 { // a caller that came late costs one more
+	if n := c.Requests("") - before; n != callers+1 {
 		t.Errorf("%d turns took %d requests", callers, n)
 	}
 }

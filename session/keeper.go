@@ -96,8 +96,11 @@ func (k *keeper) lateLocked(ctx context.Context) error {
 	if k.failed != nil {
 		return &waitError{cause: cause, last: k.failed}
 	}
+	k.failed = errNoAnswer // the first attempt is still under way: that is no health either
 	return cause
 }
+
+var errNoAnswer = errors.New("etcd has not answered yet")
 
 // waitError says that ctx ended, and what the last attempt met meanwhile.
 type waitError struct{ cause, last error }

@@ -50,6 +50,7 @@ func New(client *clientv3.Client, opts ...Option) *Session {
 	s.hub = hub.New(hub.Config{
 		Client: client, Keys: s.keys, Log: s.opts.log, Grace: s.opts.grace, Self: hub.Describe(s.opts.labels),
 		Hooks: hub.Hooks{
+			Queued:   trace.Queued,
 			Waiting:  trace.Waiting,
 			Acquired: func(key string, token int64, d time.Duration) { trace.Acquired(key, Token(token), d) },
 			Released: func(key string, token int64, d time.Duration) { trace.Released(key, Token(token), d) },

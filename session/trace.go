@@ -18,8 +18,10 @@ type Trace struct {
 	Lost func(id clientv3.LeaseID, err error)
 	// Retried: a request failed and will be sent again. op says what it was for.
 	Retried func(op string, err error)
-	// Waiting: a claim waits in the line (a key prefix). ahead is how many keys were before it, 0 where that is not known.
-	Waiting func(line string, ahead int64)
+	// Queued: a caller waits in memory, behind another one of this session. line is the prefix of the keys in line.
+	Queued func(line string)
+	// Waiting: a key of this session waits in etcd for others to leave the line.
+	Waiting func(line string)
 	// Acquired: a claim was won after waited.
 	Acquired func(key string, token Token, waited time.Duration)
 	// Released: a claim ended, by release or loss, after held.
@@ -40,8 +42,11 @@ func (t Trace) filled() Trace {
 	if t.Retried == nil {
 		t.Retried = func(string, error) {}
 	}
+	if t.Queued == nil {
+		t.Queued = func(string) {}
+	}
 	if t.Waiting == nil {
-		t.Waiting = func(string, int64) {}
+		t.Waiting = func(string) {}
 	}
 	if t.Acquired == nil {
 		t.Acquired = func(string, Token, time.Duration) {}

@@ -23,10 +23,10 @@ func (l *Line) win(ctx context.Context, t *turn) (*Held, error) {
 	err := l.hub.Do(ctx, "claim in "+l.prefix, func(ctx context.Context) error {
 		e, err := l.hub.Epoch(ctx)
 		if err != nil {
-			return stop(&final, err, ctx.Err() != nil || errors.Is(err, session.ErrClosed))
+			return stop(&final, err, ctx.Err() != nil || hopeless(err))
 		}
 		if err := l.advance(ctx, e, t); err != nil {
-			return stop(&final, err, errors.Is(err, rpctypes.ErrNoSpace))
+			return stop(&final, err, hopeless(err))
 		}
 		if held = l.hold(ctx, e, t, asked); held == nil {
 			return e.Err()
@@ -36,7 +36,13 @@ func (l *Line) win(ctx context.Context, t *turn) (*Held, error) {
 	return held, cmp.Or(err, final)
 }
 
-// stop ends a retry with an error that trying again will not mend: a closed session, or a full store, which takes an operator.
+// hopeless tells of errors that trying again will not mend, though their class is unknown: a closed session, and a full store, which
+// takes an operator.
+func hopeless(err error) bool {
+	return errors.Is(err, session.ErrClosed) || errors.Is(err, rpctypes.ErrNoSpace)
+}
+
+// stop ends a retry with the error, if it is so.
 func stop(final *error, err error, now bool) error {
 	if !now {
 		return err

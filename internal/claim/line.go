@@ -21,6 +21,7 @@ type Line struct {
 	busy     bool       // somebody is the front
 	parked   *turn      // what the last front left, while there is no front
 	cleaning bool       // a clean-up was handed to the janitor
+	tidying  bool       // the janitor is the front
 	waiters  []*waiter
 	held     *Held           // by the front, if it holds
 	taken    map[string]bool // names of ours that somebody else uses
@@ -92,7 +93,7 @@ func Acquire(ctx context.Context, h *hub.Hub, prefix string) (*Held, error) {
 }
 
 func (l *Line) acquire(ctx context.Context) (*Held, error) {
-	t, err := l.enter(ctx)
+	t, err := l.enter(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -103,12 +104,18 @@ func (l *Line) acquire(ctx context.Context) (*Held, error) {
 	return held, err
 }
 
-// enter waits in memory until the caller is the front.
-func (l *Line) enter(ctx context.Context) (turn, error) {
+// enter waits in memory until the caller is the front. admitLocked, if there is one, may turn it away first.
+func (l *Line) enter(ctx context.Context, admitLocked func() error) (turn, error) {
 	if ctx.Err() != nil {
 		return turn{}, context.Cause(ctx)
 	}
 	l.mu.Lock()
+	if admitLocked != nil {
+		if err := admitLocked(); err != nil {
+			l.mu.Unlock()
+			return turn{}, err
+		}
+	}
 	if !l.busy {
 		defer l.mu.Unlock()
 		return l.takeLocked(), nil
@@ -116,6 +123,7 @@ func (l *Line) enter(ctx context.Context) (turn, error) {
 	w := &waiter{turn: make(chan turn, 1)}
 	l.waiters = append(l.waiters, w)
 	l.mu.Unlock()
+	l.hub.Hooks.Queued(l.prefix)
 
 	var err error
 	select {
@@ -165,7 +173,7 @@ func (l *Line) queued() bool {
 func (l *Line) pass(t turn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.held = nil
+	l.held, l.tidying = nil, false
 	if len(l.waiters) > 0 {
 		w := l.waiters[0]
 		l.waiters = slices.Delete(l.waiters, 0, 1)
@@ -196,6 +204,7 @@ func (l *Line) clean(ctx context.Context) error {
 			return nil
 		}
 		t := l.takeLocked()
+		l.tidying = true
 		l.mu.Unlock()
 
 		err := l.discard(ctx, &t)

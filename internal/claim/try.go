@@ -33,28 +33,26 @@ func Try(ctx context.Context, h *hub.Hub, prefix string) (*Held, error) {
 	if err := h.Check(); err != nil {
 		return nil, err
 	}
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
 	l := open(h, prefix)
-	held, err := l.tryEnter(ctx)
+	held, err := l.tryAcquire(ctx)
 	if err != nil {
 		l.close()
 	}
 	return held, err
 }
 
-// tryEnter becomes the front if there is none.
-func (l *Line) tryEnter(ctx context.Context) (*Held, error) {
-	l.mu.Lock()
-	if l.busy {
-		own := l.ownLocked()
-		l.mu.Unlock()
-		return nil, &BusyError{Owner: own}
+// tryAcquire becomes the front if nobody here holds or waits. It does wait for the janitor, who settles what an earlier caller left: that
+// is no holder.
+func (l *Line) tryAcquire(ctx context.Context) (*Held, error) {
+	t, err := l.enter(ctx, func() error {
+		if l.busy && (!l.tidying || len(l.waiters) > 0) {
+			return &BusyError{Owner: l.ownLocked()}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
-	t := l.takeLocked()
-	l.mu.Unlock()
-
 	held, err := l.try(ctx, &t)
 	if err != nil {
 		l.pass(t)
@@ -85,10 +83,10 @@ func (l *Line) try(ctx context.Context, t *turn) (*Held, error) {
 	err := l.hub.Do(ctx, "try "+l.prefix, func(ctx context.Context) error {
 		e, err := l.hub.Epoch(ctx)
 		if err != nil {
-			return stop(&final, err, ctx.Err() != nil || errors.Is(err, session.ErrClosed))
+			return stop(&final, err, ctx.Err() != nil || hopeless(err))
 		}
 		if err := l.tryIn(ctx, e, t); err != nil {
-			return stop(&final, err, errors.Is(err, rpctypes.ErrNoSpace) || errors.Is(err, ErrBusy))
+			return stop(&final, err, hopeless(err) || errors.Is(err, ErrBusy))
 		}
 		if held = l.hold(ctx, e, t, asked); held == nil {
 			return e.Err()

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"etcdkit/internal/hub"
@@ -30,7 +31,7 @@ func (l *Line) await(ctx context.Context, e hub.Epoch, t *turn) error {
 		}
 		if !told {
 			told = true
-			l.hub.Hooks.Waiting(l.prefix, 0)
+			l.hub.Hooks.Waiting(l.prefix)
 		}
 		if first, err := l.outwait(ctx, t); err != nil || first {
 			return err
@@ -82,7 +83,7 @@ func (l *Line) outwait(ctx context.Context, t *turn) (first bool, err error) {
 func awaitDelete(ctx context.Context, w *stream.Watch, rev int64) error {
 	for resp := range w.Responses {
 		if err := resp.Err(); err != nil {
-			return err
+			return watchEnded(w, err)
 		}
 		for _, ev := range resp.Events {
 			if ev.Type == clientv3.EventTypeDelete && ev.Kv.ModRevision > rev {
@@ -94,6 +95,18 @@ func awaitDelete(ctx context.Context, w *stream.Watch, rev int64) error {
 		return context.Cause(ctx)
 	}
 	return errors.New("the watch ended without a word")
+}
+
+// watchEnded makes of what ended a watch what to do next: after a compaction look again, and after anything else, with a pause. A
+// stream whose auth token is too old is of no more use to anybody.
+func watchEnded(w *stream.Watch, err error) error {
+	switch {
+	case errors.Is(err, rpctypes.ErrCompacted):
+		return errAgain
+	case errors.Is(err, rpctypes.ErrInvalidAuthToken):
+		w.Replace()
+	}
+	return err
 }
 
 // newEntry is the entry for a key that was put at the revision rev, when ahead was what the line held.

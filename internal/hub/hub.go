@@ -33,7 +33,8 @@ type Epoch interface {
 
 // Hooks are called at the turns of a claim's life. None is nil.
 type Hooks struct {
-	Waiting  func(line string, ahead int64)
+	Queued   func(line string)
+	Waiting  func(line string)
 	Acquired func(key string, token int64, waited time.Duration)
 	Released func(key string, token int64, held time.Duration)
 	Retried  func(op string, err error)
