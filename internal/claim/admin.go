@@ -18,9 +18,6 @@ var ErrEmpty = errors.New("nobody is in line")
 // Break deletes the key at the head of the line, under its create revision, and tells whose it was. ErrEmpty if there is none, or if
 // it was gone when the deletion came.
 func Break(ctx context.Context, h *hub.Hub, prefix string) (Owner, error) {
-	if err := h.Check(); err != nil {
-		return Owner{}, err
-	}
 	owners, err := Owners(ctx, h, prefix)
 	if err != nil {
 		return Owner{}, err

@@ -25,6 +25,9 @@ type Owner struct {
 // Owners lists who holds the line and who waits, in their order. One read tells the keys, another who their sessions are; those that
 // ended in between, and foreign keys, have no Info.
 func Owners(ctx context.Context, h *hub.Hub, prefix string) ([]Owner, error) {
+	if err := h.Check(); err != nil {
+		return nil, err
+	}
 	var kvs []*mvccpb.KeyValue
 	err := h.Do(ctx, "list "+prefix, func(ctx context.Context) error {
 		resp, err := h.Client.Get(ctx, prefix, clientv3.WithPrefix())
