@@ -160,6 +160,9 @@ func (s *Session) shutdown(ctx context.Context) error {
 	defer stop()
 
 	revoked := s.revoke(ctx, id)
+	if revoked != nil {
+		_ = s.hub.Idle(ctx) // then what the janitor still deletes counts
+	}
 	stopped := s.hub.Close(ctx, ErrClosed)
 	if revoked != nil {
 		return fmt.Errorf("session: close: lease %x runs out by itself: %w: %w", int64(id), ErrUncertain, revoked)
