@@ -3,6 +3,8 @@ package claim
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -80,6 +82,7 @@ func List(ctx context.Context, h *hub.Hub, kind string) ([]Group, error) {
 	if err := walk(ctx, h, h.Keys.Kind(kind), add); err != nil {
 		return nil, err
 	}
+	slices.SortFunc(groups, func(a, b Group) int { return strings.Compare(a.Name, b.Name) }) // the keys' order has "a/b" before "a/@"
 	return groups, introduceHeads(ctx, h, groups)
 }
 
