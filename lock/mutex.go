@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+
 	"etcdkit/internal/claim"
 	"etcdkit/internal/hub"
 	"etcdkit/internal/keyspace"
@@ -115,8 +117,13 @@ func (m *Mutex) Owners(ctx context.Context) ([]Owner, error) {
 	return list, nil
 }
 
-// wrap puts the name of the lock before an error.
-func (m *Mutex) wrap(err error) error { return fmt.Errorf("lock %q: %w", m.name, err) }
+// wrap puts the name of the lock before an error, and the key where the right to it is missing.
+func (m *Mutex) wrap(err error) error {
+	if errors.Is(err, rpctypes.ErrPermissionDenied) {
+		return fmt.Errorf("lock %q (keys below %q): %w", m.name, m.key+"/", err)
+	}
+	return fmt.Errorf("lock %q: %w", m.name, err)
+}
 
 // options of a lock.
 type options struct {
