@@ -223,7 +223,9 @@ func (k *keeper) keep(ctx context.Context, g granted) {
 	for again := false; ; again = true {
 		l := newLease(g.id, g.ttl, window{sent: g.sent, span: k.allow.span(g.ttl)}, g.self, k.allow)
 		if !k.begin(l, again) {
-			k.wire.drop(ctx, g.id)
+			if !again { // else it was ended by who knows the lease and revokes it
+				k.wire.drop(ctx, g.id)
+			}
 			return
 		}
 		k.live(ctx, l)
@@ -317,7 +319,7 @@ func (k *keeper) ask(ctx context.Context, id clientv3.LeaseID, ttl time.Duration
 // question was sent after the end, so nothing of the old epoch can be in the answer.
 func (k *keeper) revive(ctx context.Context, g *granted) bool {
 	var pause retry.Backoff
-	for {
+	for !k.ended() {
 		sent := now()
 		ttl, err := k.ask(ctx, g.id, g.ttl)
 		switch {
@@ -335,4 +337,11 @@ func (k *keeper) revive(ctx context.Context, g *granted) bool {
 			return false
 		}
 	}
+	return false
+}
+
+func (k *keeper) ended() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.over != nil
 }

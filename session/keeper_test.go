@@ -172,7 +172,7 @@ func TestLostAnswersEndTheEpochAtItsDeadline(t *testing.T) {
 		if at := time.Since(l.begun); at != 9*time.Second {
 			t.Errorf("the epoch ended after %v, want 9s", at)
 		}
-		lostFor(t, lease, Expired)
+		_ = lostFor(t, lease, Expired)
 		if k.margin() != 0 || k.health() == nil {
 			t.Errorf("margin %v, health %v after the loss", k.margin(), k.health())
 		}
@@ -217,7 +217,7 @@ func TestRevoked(t *testing.T) {
 		lease := mustWait(t, k)
 		l.set(func(context.Context, time.Duration) error { return rpctypes.ErrLeaseNotFound })
 		<-lease.ctx.Done()
-		lostFor(t, lease, Revoked)
+		_ = lostFor(t, lease, Revoked)
 		if at := time.Since(l.begun); at > 3334*time.Millisecond {
 			t.Errorf("noticed at %v, want at the next renewal", at)
 		}

@@ -34,6 +34,7 @@ var (
 type Stream struct {
 	name       string
 	generation atomic.Uint64
+	last       atomic.Pointer[Watch] // the last one that was tried; nil before the first
 }
 
 // New returns a Stream that no other shares, whatever its name: that is for who reads the server's traffic.
@@ -49,6 +50,7 @@ type Watch struct {
 	Responses clientv3.WatchChan
 
 	client     *clientv3.Client
+	key        string
 	ctx        context.Context
 	cancel     context.CancelCauseFunc
 	stream     *Stream
@@ -59,11 +61,12 @@ type Watch struct {
 // After a failure the caller just tries again, with a pause: the next call finds a new stream, unless the client had no connection,
 // where a new one would come no further, and stay until the connection is back.
 func (s *Stream) Watch(ctx context.Context, client *clientv3.Client, key string, opts ...clientv3.OpOption) (*Watch, error) {
-	w := &Watch{client: client, stream: s, generation: s.generation.Load()}
+	w := &Watch{client: client, key: key, stream: s, generation: s.generation.Load()}
+	s.last.Store(w)
 	w.ctx, w.cancel = context.WithCancelCause(ctx)
 	w.ctx = metadata.NewOutgoingContext(w.ctx, s.metadata(w.generation))
 
-	if err := w.open(key, opts); err != nil {
+	if err := w.open(opts); err != nil {
 		w.cancel(err)
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
@@ -85,9 +88,9 @@ func (s *Stream) metadata(generation uint64) metadata.MD {
 }
 
 // open waits for the server to say that the watch is created. client.Watch blocks that long too, but obeys its context.
-func (w *Watch) open(key string, opts []clientv3.OpOption) error {
+func (w *Watch) open(opts []clientv3.OpOption) error {
 	defer time.AfterFunc(patience, w.giveUp).Stop()
-	w.Responses = w.client.Watch(w.ctx, key, append(opts[:len(opts):len(opts)], clientv3.WithCreatedNotify())...)
+	w.Responses = w.client.Watch(w.ctx, w.key, append(opts[:len(opts):len(opts)], clientv3.WithCreatedNotify())...)
 	select {
 	case first, ok := <-w.Responses:
 		switch {
@@ -117,11 +120,35 @@ func (w *Watch) giveUp() {
 // Replace ends this watch and gives its stream up: whoever comes next gets a new one. The other watches on the old stream stay.
 func (w *Watch) Replace() {
 	w.cancel(errReplaced)
-	w.stream.generation.CompareAndSwap(w.generation, w.generation+1)
+	if w.stream.generation.CompareAndSwap(w.generation, w.generation+1) {
+		w.sweep()
+	}
 }
 
 // RequestProgress asks the server to say how far this stream's watches have come. The answer is one of Responses without events,
-// and comes only if none of them has events outstanding. Ask only while Responses is open: a dead stream is opened again by it.
+// and comes only if none of them has events outstanding. The watch's context must not end meanwhile: where the client finds no
+// stream to ask on it opens one, and a stream that never had a watch is never closed.
 func (w *Watch) RequestProgress(ctx context.Context) error {
 	return w.client.RequestProgress(metadata.NewOutgoingContext(ctx, w.stream.metadata(w.generation)))
+}
+
+// Close sees to it that nothing is left of the stream, once the contexts of the watches on it have ended.
+func (s *Stream) Close() {
+	if w := s.last.Load(); w != nil {
+		w.sweep()
+	}
+}
+
+// sweep opens one more watch on the stream and ends it. The client closes a stream when the last watch on it ends, but not if the
+// server did not know that watch at the time, because it was still being created, or created again after a reconnect: such a
+// stream stays open with nothing on it. Sweeping needs a connection, so nobody waits for it; it ends with the client at the latest.
+func (w *Watch) sweep() {
+	ctx, cancel := context.WithCancel(metadata.NewOutgoingContext(w.client.Ctx(), w.stream.metadata(w.generation)))
+	go func() {
+		defer cancel()
+		select {
+		case <-w.client.Watch(ctx, w.key, clientv3.WithCreatedNotify()):
+		case <-ctx.Done():
+		}
+	}()
 }

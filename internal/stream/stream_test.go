@@ -3,7 +3,9 @@ package stream_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,20 +18,37 @@ import (
 	"etcdkit/internal/stream"
 )
 
-// script is a Watcher that plays the server's part: answer gets the n-th watch.
+// script is a Watcher that plays the server's part: answer gets the number of the stream, from one.
 type script struct {
 	clientv3.Watcher
-	answer  func(n int, ctx context.Context) clientv3.WatchChan
-	streams []string // the metadata that tell the streams apart, one for each watch
-	asked   string   // the same of the last RequestProgress
+	answer func(stream int, ctx context.Context) clientv3.WatchChan
+
+	mu      sync.Mutex // protects what follows
+	watches []string   // the stream of each watch
+	streams []string   // each once
+	asked   string     // the stream of the last RequestProgress
 }
 
 func (s *script) Watch(ctx context.Context, _ string, opts ...clientv3.OpOption) clientv3.WatchChan {
 	if len(opts) == 0 {
 		panic("a watch without options cannot notify of its creation")
 	}
-	s.streams = append(s.streams, streamOf(ctx))
-	return s.answer(len(s.streams), ctx)
+	s.mu.Lock()
+	name := streamOf(ctx)
+	s.watches = append(s.watches, name)
+	if !slices.Contains(s.streams, name) {
+		s.streams = append(s.streams, name)
+	}
+	n := slices.Index(s.streams, name) + 1
+	s.mu.Unlock()
+	return s.answer(n, ctx)
+}
+
+// seen returns how many streams there were and the stream of each watch.
+func (s *script) seen() (streams int, watches []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.streams), slices.Clone(s.watches)
 }
 
 func (s *script) RequestProgress(ctx context.Context) error {
@@ -45,9 +64,9 @@ func streamOf(ctx context.Context) string {
 	return strings.Join(md.Get("etcdkit-stream"), ",")
 }
 
-func client(answer func(int, context.Context) clientv3.WatchChan) (*clientv3.Client, *script) {
+func client(t *testing.T, answer func(int, context.Context) clientv3.WatchChan) (*clientv3.Client, *script) {
 	s := &script{answer: answer}
-	c := clientv3.NewCtxClient(context.Background())
+	c := clientv3.NewCtxClient(t.Context())
 	c.Watcher = s
 	return c, s
 }
@@ -67,7 +86,7 @@ func created(revision int64) clientv3.WatchResponse {
 
 func TestWatchWaitsForCreation(t *testing.T) {
 	t.Parallel()
-	c, s := client(func(n int, _ context.Context) clientv3.WatchChan {
+	c, s := client(t, func(n int, _ context.Context) clientv3.WatchChan {
 		return responses(created(7), clientv3.WatchResponse{Header: &etcdserverpb.ResponseHeader{Revision: 8}})
 	})
 	ctx := metadata.AppendToOutgoingContext(t.Context(), "request-id", "17") // must not open a stream of its own
@@ -85,11 +104,12 @@ func TestWatchWaitsForCreation(t *testing.T) {
 	if _, err := stream.New("line").Watch(t.Context(), c, "a"); err != nil {
 		t.Fatal(err)
 	}
-	if s.streams[0] != s.streams[1] || s.streams[0] == s.streams[2] {
-		t.Errorf("streams %q: want the first two equal, the third another", s.streams)
+	_, on := s.seen()
+	if on[0] != on[1] || on[0] == on[2] {
+		t.Errorf("watches on %q: want the first two on one stream, the third on another", on)
 	}
-	if err := w.RequestProgress(ctx); err != nil || s.asked != s.streams[0] {
-		t.Errorf("progress was asked of %q, %v; want %q", s.asked, err, s.streams[0])
+	if err := w.RequestProgress(ctx); err != nil || s.asked != on[0] {
+		t.Errorf("progress was asked of %q, %v; want %q", s.asked, err, on[0])
 	}
 }
 
@@ -111,7 +131,7 @@ func TestFailedOpenReplacesStream(t *testing.T) {
 	}
 	for _, test := range tests {
 		synctest.Test(t, func(t *testing.T) {
-			c, s := client(func(n int, ctx context.Context) clientv3.WatchChan {
+			c, s := client(t, func(n int, ctx context.Context) clientv3.WatchChan {
 				if n <= 2 {
 					return test.fail(ctx)
 				}
@@ -126,8 +146,8 @@ func TestFailedOpenReplacesStream(t *testing.T) {
 			if _, err := one.Watch(t.Context(), c, "a"); err != nil {
 				t.Errorf("%s: Watch on the third stream = %v", test.name, err)
 			}
-			if s.streams[0] == s.streams[1] || s.streams[1] == s.streams[2] {
-				t.Errorf("%s: streams %q, want a new one for each try", test.name, s.streams)
+			if streams, watches := s.seen(); streams != 3 {
+				t.Errorf("%s: watches on %q, want a new stream for each try", test.name, watches)
 			}
 		})
 	}
@@ -137,7 +157,7 @@ func TestWatchObeysContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		because := errors.New("because")
-		c, s := client(func(n int, ctx context.Context) clientv3.WatchChan { <-ctx.Done(); return responses() })
+		c, s := client(t, func(n int, ctx context.Context) clientv3.WatchChan { <-ctx.Done(); return responses() })
 		one := stream.New("one")
 		for range 2 {
 			ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, because)
@@ -147,8 +167,8 @@ func TestWatchObeysContext(t *testing.T) {
 			}
 			cancel()
 		}
-		if s.streams[0] != s.streams[1] {
-			t.Error("a context that ended cost a stream")
+		if streams, watches := s.seen(); streams != 1 {
+			t.Errorf("watches on %q: a context that ended cost a stream", watches)
 		}
 	})
 }
@@ -156,7 +176,7 @@ func TestWatchObeysContext(t *testing.T) {
 // TestReplaceIsOncePerStream: two watches that find the same stream bad ask for one new stream, not for two.
 func TestReplaceIsOncePerStream(t *testing.T) {
 	t.Parallel()
-	c, s := client(func(n int, ctx context.Context) clientv3.WatchChan { return responses(created(1)) })
+	c, s := client(t, func(n int, ctx context.Context) clientv3.WatchChan { return responses(created(1)) })
 	one := stream.New("one")
 	watch := func() *stream.Watch {
 		w, err := one.Watch(t.Context(), c, "a")
@@ -170,12 +190,44 @@ func TestReplaceIsOncePerStream(t *testing.T) {
 	third := watch()
 	second.Replace()
 	watch()
-	if s.streams[0] == s.streams[2] || s.streams[2] != s.streams[3] {
-		t.Errorf("streams %q: want a new one after the first Replace only", s.streams)
+	if streams, on := s.seen(); streams != 2 {
+		t.Errorf("watches on %q: want a new stream after the first Replace only", on)
 	}
 	third.Replace()
 	watch()
-	if s.streams[3] == s.streams[4] {
+	if streams, _ := s.seen(); streams != 3 {
 		t.Error("Replace of the new stream did nothing")
 	}
+}
+
+// TestClose: what is left of a stream is a watch that was created and ended, whatever became of the others.
+func TestClose(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		reachable := make(chan struct{})
+		var last context.Context
+		c, s := client(t, func(_ int, ctx context.Context) clientv3.WatchChan {
+			select {
+			case <-reachable:
+				last = ctx
+				return responses(created(1))
+			case <-ctx.Done():
+				return responses()
+			}
+		})
+		one := stream.New("one")
+		one.Close() // nothing was opened
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		if _, err := one.Watch(ctx, c, "a"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Watch = %v", err)
+		}
+		one.Close()
+		synctest.Wait()
+		close(reachable)
+		synctest.Wait()
+		if streams, watches := s.seen(); streams != 1 || len(watches) != 2 || last == nil || last.Err() == nil {
+			t.Errorf("watches on %q, the last one with %v; want two on one stream, the last one ended", watches, last)
+		}
+	})
 }
