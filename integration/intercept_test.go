@@ -13,8 +13,8 @@ import (
 	"etcdkit/integration/cluster"
 )
 
-// faulty returns a client of the shared cluster whose requests go wrong on demand.
-func faulty(t *testing.T) (*clientv3.Client, *cluster.Faults) {
+// interceptedClient returns a client of the shared cluster whose requests go wrong on demand.
+func interceptedClient(t *testing.T) (*clientv3.Client, *cluster.Faults) {
 	t.Helper()
 	faults := cluster.NewFaults(t)
 	return cluster.Shared(t, func(cfg *clientv3.Config) {
@@ -34,7 +34,7 @@ func closed(c <-chan struct{}) bool {
 
 func TestLoseReply(t *testing.T) {
 	t.Parallel()
-	client, faults := faulty(t)
+	client, faults := interceptedClient(t)
 	key := cluster.Prefix(t) + "/key"
 	fault := faults.LoseReply(cluster.Method("Put"))
 	if closed(fault.Happened()) {
@@ -55,7 +55,7 @@ func TestLoseReply(t *testing.T) {
 
 func TestFailBefore(t *testing.T) {
 	t.Parallel()
-	client, faults := faulty(t)
+	client, faults := interceptedClient(t)
 	key, because := cluster.Prefix(t)+"/key", errors.New("because")
 	fault := faults.FailBefore(cluster.Method("Put"), because)
 	if _, err := client.Put(t.Context(), key, "1"); !errors.Is(err, because) {
@@ -69,7 +69,7 @@ func TestFailBefore(t *testing.T) {
 
 func TestSendLate(t *testing.T) {
 	t.Parallel()
-	client, faults := faulty(t)
+	client, faults := interceptedClient(t)
 	key := cluster.Prefix(t) + "/key"
 	fault := faults.SendLate(cluster.Method("Txn"))
 	ctx, cancel := context.WithCancel(t.Context())
@@ -92,7 +92,7 @@ func TestSendLate(t *testing.T) {
 
 func TestHold(t *testing.T) {
 	t.Parallel()
-	client, faults := faulty(t)
+	client, faults := interceptedClient(t)
 	key := cluster.Prefix(t) + "/key"
 	fault := faults.Hold(cluster.Method("Put"))
 	done := make(chan error, 1)
@@ -117,7 +117,7 @@ func TestHold(t *testing.T) {
 
 func TestHoldReply(t *testing.T) {
 	t.Parallel()
-	client, faults := faulty(t)
+	client, faults := interceptedClient(t)
 	key := cluster.Prefix(t) + "/key"
 	fault := faults.HoldReply(cluster.Method("Put"))
 	_, err := client.Put(within(t, 200*time.Millisecond), key, "1")
@@ -134,7 +134,7 @@ func TestHoldReply(t *testing.T) {
 
 func TestFaultsAreTakenInOrder(t *testing.T) {
 	t.Parallel()
-	client, faults := faulty(t)
+	client, faults := interceptedClient(t)
 	prefix, first, second := cluster.Prefix(t), errors.New("first"), errors.New("second")
 	faults.FailBefore(cluster.Method("/etcdserverpb.KV/Put"), first)
 	faults.FailBefore(cluster.Method("Put"), second)

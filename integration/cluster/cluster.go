@@ -14,8 +14,8 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.uber.org/zap"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/backoff"
+
+	"etcdkit/session"
 )
 
 // patience bounds whatever the harness waits for: far above what it takes on a busy machine, far below the timeout of a test.
@@ -24,7 +24,7 @@ const patience = 20 * time.Second
 // clusters numbers the clusters of this process, so that each has an identity of its own.
 var clusters atomic.Int64
 
-// Cluster is an etcd cluster of a test's own, for breaking.
+// Cluster is an etcd cluster of a test's own, for breaking. Its methods are for the goroutine of the test alone.
 type Cluster struct {
 	members  []*member
 	requests *requests
@@ -112,17 +112,8 @@ func (c *Cluster) Client(t testing.TB, opts ...func(*clientv3.Config)) *clientv3
 // newClient returns a client that is closed with the test.
 func newClient(t testing.TB, endpoints []string, opts ...func(*clientv3.Config)) *clientv3.Client {
 	t.Helper()
-	cfg := clientv3.Config{
-		Endpoints:            endpoints,
-		DialTimeout:          5 * time.Second,
-		DialKeepAliveTime:    5 * time.Second,
-		DialKeepAliveTimeout: 3 * time.Second,
-		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
-			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second},
-			MinConnectTimeout: 2 * time.Second,
-		})},
-		Logger: zap.NewNop(), // else it warns of every failed try
-	}
+	cfg := session.ClientConfig(endpoints...)
+	cfg.Logger = zap.NewNop() // else it warns of every failed try
 	for _, opt := range opts {
 		opt(&cfg)
 	}

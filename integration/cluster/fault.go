@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"testing"
-	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -133,21 +132,24 @@ func SmallQuota(cfg *embed.Config) { cfg.QuotaBackendBytes = 16 << 20 }
 // filler is the prefix of what FillSpace writes.
 const filler = "\x00filler/"
 
-// FillSpace writes until the server raises its NOSPACE alarm. The cluster must have been started with SmallQuota.
+// FillSpace writes until the server has raised its NOSPACE alarm. The cluster must have been started with SmallQuota.
 func (c *Cluster) FillSpace(t testing.TB) {
 	t.Helper()
-	client := c.Client(t) // through the front door: the quota is not checked for Admin
-	defer client.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	value := string(make([]byte, 1<<20))
 	for i := range 64 {
-		_, err := client.Put(ctx, fmt.Sprintf("%s%d", filler, i), value)
-		if errors.Is(err, rpctypes.ErrNoSpace) {
-			return
-		}
-		if err != nil {
+		_, err := c.Admin().Put(ctx, fmt.Sprintf("%s%d", filler, i), value)
+		if err != nil && !errors.Is(err, rpctypes.ErrNoSpace) {
 			t.Fatalf("cluster: filling the store: %v", err)
+		}
+		// The write that is refused when it is applied is answered before the alarm is up; the next one raises it.
+		alarms, err := c.Admin().AlarmList(ctx)
+		if err != nil {
+			t.Fatalf("cluster: reading the alarms: %v", err)
+		}
+		if len(alarms.Alarms) > 0 {
+			return
 		}
 	}
 	t.Fatal("cluster: 64 MiB did not fill the store: start it with cluster.SmallQuota")
@@ -174,6 +176,3 @@ func (c *Cluster) FreeSpace(t testing.TB) {
 		t.Fatalf("cluster: disarming the alarm: %v", err)
 	}
 }
-
-// ElectionTimeout is how long a follower of these clusters waits for its leader.
-const ElectionTimeout = 100 * time.Millisecond
