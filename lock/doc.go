@@ -30,7 +30,7 @@
 //
 // # Keys in etcd
 //
-// <prefix>/lock/<name>/@/<lease in hex>, with "-1" and so on behind where one session needs a second key, with an empty value, under the
+// <prefix>/lock/<name>/@/<lease in hex>, with "-1" and so on behind where one session needs a second key, with the value "exclusive", under the
 // session's lease. The oldest create revision holds. Any other key below <prefix>/lock/<name>/@/ counts as well: `etcdctl lock` and
 // concurrency.NewMutex, given Mutex.Key, are in the same line. The user needs read and write permission on <prefix>/.
 //

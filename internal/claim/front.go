@@ -93,7 +93,7 @@ func (l *Line) put(ctx context.Context, e hub.Epoch, t *turn) error {
 	fence, rev := l.hub.Fence(e)
 	resp, err := l.hub.Client.Txn(ctx).
 		If(fence, absent(slot)).
-		Then(l.last(), clientv3.OpPut(slot, "", clientv3.WithLease(e.ID()))).
+		Then(l.last(), putKey(slot, e)).
 		Else(l.why(e, slot)...).
 		Commit()
 	if err != nil {
@@ -103,7 +103,7 @@ func (l *Line) put(ctx context.Context, e hub.Epoch, t *turn) error {
 		return err
 	}
 	if !resp.Succeeded {
-		return l.mend(ctx, e, resp, slot, rev)
+		return l.mend(ctx, e, t, resp, slot, rev)
 	}
 	t.entry = newEntry(slot, e, resp.Header.Revision, resp.Responses[0].GetResponseRange())
 	return nil
@@ -114,10 +114,21 @@ func (l *Line) why(e hub.Epoch, slot string) []clientv3.Op {
 	return []clientv3.Op{clientv3.OpGet(l.hub.FenceKey(e)), clientv3.OpGet(slot)}
 }
 
-// mend makes good for what kept a put from happening, so that the next one can.
-func (l *Line) mend(ctx context.Context, e hub.Epoch, resp *clientv3.TxnResponse, slot string, fence int64) error {
+// exclusive is the value of our keys. It tells them from a key that etcd's own package puts under our very lease and name.
+const exclusive = "exclusive"
+
+func putKey(slot string, e hub.Epoch) clientv3.Op {
+	return clientv3.OpPut(slot, exclusive, clientv3.WithLease(e.ID()))
+}
+
+// mend makes good for what kept a put from happening, so that the next one can. etcd's client sends a write again by itself when a
+// server answers Canceled or DeadlineExceeded, so what kept it from happening may be that it had happened: then the key is the entry.
+func (l *Line) mend(ctx context.Context, e hub.Epoch, t *turn, resp *clientv3.TxnResponse, slot string, fence int64) error {
 	if kvs := resp.Responses[1].GetResponseRange().Kvs; len(kvs) > 0 {
-		// No request of ours can have put it: those are all settled. So somebody else has a name that we would use.
+		if kv := ours(kvs, e.ID()); kv != nil {
+			t.entry = &entry{key: slot, rev: kv.CreateRevision, epoch: e}
+			return errAgain
+		}
 		l.hub.Log.Warn("a foreign key has the name of a slot of ours; another name is used", "key", slot)
 		l.avoid(slot)
 	}

@@ -58,8 +58,9 @@ type neighbor struct {
 type debt struct {
 	epoch hub.Epoch // all of it is gone with its lease
 
-	key string // to be deleted, if its create revision is rev; "" if there is none
-	rev int64
+	key   string // to be deleted, if its create revision is rev; "" if there is none
+	rev   int64
+	doubt bool // a request with an unknown outcome may have deleted it
 
 	slot  string // in which a put may have left a key, or may yet; "" if there is none
 	fence int64  // the revision that this put compared; 0 if the deletion of key decides

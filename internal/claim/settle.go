@@ -86,14 +86,13 @@ func (l *Line) drop(ctx context.Context, d *debt) (sure bool, found *mvccpb.KeyV
 		then = append(then, clientv3.OpGet(d.slot))
 		orElse = append(orElse, clientv3.OpGet(d.slot))
 	}
-	doubt := d.slot != "" // a turn with an unknown outcome may have deleted it
 	err = l.hub.Do(ctx, "release", func(ctx context.Context) error {
 		resp, err := l.hub.Client.Txn(ctx).If(present(d.key, d.rev)).Then(then...).Else(orElse...).Commit()
 		if err != nil {
-			doubt = true
+			d.doubt = true
 			return err
 		}
-		sure = resp.Succeeded || doubt
+		sure = resp.Succeeded || d.doubt
 		if d.slot != "" {
 			found = ours(resp.Responses[len(resp.Responses)-1].GetResponseRange().Kvs, d.epoch.ID())
 		}
@@ -102,9 +101,9 @@ func (l *Line) drop(ctx context.Context, d *debt) (sure bool, found *mvccpb.KeyV
 	return sure, found, err
 }
 
-// ours returns the key if it is under the lease.
+// ours returns the key if this session put it: under the lease, with our value, in a slot that nobody else of the kit uses.
 func ours(kvs []*mvccpb.KeyValue, lease clientv3.LeaseID) *mvccpb.KeyValue {
-	if len(kvs) == 0 || clientv3.LeaseID(kvs[0].Lease) != lease {
+	if len(kvs) == 0 || clientv3.LeaseID(kvs[0].Lease) != lease || string(kvs[0].Value) != exclusive {
 		return nil
 	}
 	return kvs[0]

@@ -195,7 +195,7 @@ func (l *Line) putAlone(ctx context.Context, e hub.Epoch, t *turn) error {
 	empty := clientv3.Compare(clientv3.CreateRevision(l.prefix).WithRange(l.end), "=", 0)
 	resp, err := l.hub.Client.Txn(ctx).
 		If(fence, empty).
-		Then(clientv3.OpPut(slot, "", clientv3.WithLease(e.ID()))).
+		Then(putKey(slot, e)).
 		Else(l.why(e, slot)...).
 		Commit()
 	switch {
@@ -208,8 +208,11 @@ func (l *Line) putAlone(ctx context.Context, e hub.Epoch, t *turn) error {
 		t.entry = &entry{key: slot, rev: resp.Header.Revision, epoch: e, first: true, seen: resp.Header.Revision}
 		return nil
 	}
+	if err := l.mend(ctx, e, t, resp, slot, rev); !errors.Is(err, errAgain) || t.entry != nil {
+		return err
+	}
 	if err := l.free(ctx); err != nil {
 		return err
 	}
-	return l.mend(ctx, e, resp, slot, rev)
+	return errAgain
 }

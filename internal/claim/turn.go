@@ -18,9 +18,7 @@ func (l *Line) handOver(ctx context.Context, h *Held) (turn, error) {
 		if en != nil {
 			return turn{entry: en}, nil
 		}
-		if err != nil {
-			d.slot = next // it may have happened; the guarded delete below decides
-		}
+		d.slot, d.doubt = next, err != nil // it may have happened; the guarded delete below decides
 	}
 	sure, found, err := l.drop(ctx, d)
 	switch {
@@ -35,13 +33,13 @@ func (l *Line) handOver(ctx context.Context, h *Held) (turn, error) {
 }
 
 // turnTo is the transaction of a turn. Where nobody else waits it needs no read: all keys of the line are ours. It returns nil, nil if
-// it certainly did not happen.
+// it did not happen, or had happened already when etcd's client sent it again by itself.
 func (l *Line) turnTo(ctx context.Context, h *Held, next string) (*entry, error) {
 	e := h.epoch
 	fence, _ := l.hub.Fence(e)
 	swap := []clientv3.Op{
 		clientv3.OpDelete(h.key),
-		clientv3.OpPut(next, "", clientv3.WithLease(e.ID())),
+		putKey(next, e),
 	}
 	alone := clientv3.Compare(clientv3.CreateRevision(l.prefix).WithRange(l.end), "=", h.rev)
 	join := clientv3.OpTxn(

@@ -1,0 +1,10 @@
+package main
+
+import "slices"
+
+// rows are all rows, in the order in which they are measured.
+func rows() []row {
+	return slices.Concat(
+		uncontended(), handoff(), handoffUnderLoad(), history(), turns(), trylock(), wakeup(),
+	)
+}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// wakeup is the time from the return of one holder's unlock to the next holder running, with 64 clients in line.
+func wakeup() []row {
+	const clients = 64
+	var all []row
+	for _, p := range []int{50, 99} {
+		all = append(all, row{
+			name: fmt.Sprintf("lock/wakeup/p%d", p), unit: "ms", lower: true,
+			ours: func(b *bench) func(time.Duration) float64 {
+				name := b.name()
+				return gaps(p, each(clients, func() locker { return ourLocker(b.ours(), name) }))
+			},
+			peer: func(b *bench) func(time.Duration) float64 {
+				name := b.name()
+				return gaps(p, each(clients, func() locker { return theirLocker(b.theirs(), name) }))
+			},
+			limit: func(b *bench) func(time.Duration) float64 { return events(p, b) },
+		})
+	}
+	return all
+}
+
+// gaps measures the time between an unlock's return and the next lock's return, of which it returns a percentile in ms. The gap
+// can be less than nothing: the next one may run before the last one has its answer.
+func gaps(p int, lockers []locker) func(time.Duration) float64 {
+	return func(d time.Duration) float64 {
+		var (
+			mu       sync.Mutex // protects what follows
+			unlocked time.Time
+			found    []float64
+			failed   error
+			all      sync.WaitGroup
+		)
+		type moment struct{ locked, unlocked time.Time }
+		var moments []moment
+		until := time.Now().Add(d)
+		for _, l := range lockers {
+			all.Go(func() {
+				for time.Now().Before(until) {
+					unlock, err := l()
+					locked := time.Now()
+					if err == nil {
+						mu.Lock()
+						moments = append(moments, moment{locked: locked})
+						i := len(moments) - 1
+						mu.Unlock()
+						err = unlock()
+						mu.Lock()
+						moments[i].unlocked = time.Now()
+						mu.Unlock()
+					}
+					if err != nil {
+						mu.Lock()
+						failed = err
+						mu.Unlock()
+						return
+					}
+				}
+			})
+		}
+		all.Wait()
+		check(failed)
+		for i, m := range moments {
+			if i > 0 {
+				unlocked = moments[i-1].unlocked
+				found = append(found, m.locked.Sub(unlocked).Seconds()*1000)
+			}
+		}
+		return percentile(found, p)
+	}
+}
+
+// events measures the time from a put's return to its event in another client's watch, which is what a wake-up cannot beat by much.
+func events(p int, b *bench) func(time.Duration) float64 {
+	writer, key := b.client(), b.name()
+	ctx, cancel := context.WithCancel(background)
+	b.later(cancel)
+	watch := b.client().Watch(ctx, key, clientv3.WithCreatedNotify())
+	<-watch
+	return func(d time.Duration) float64 {
+		var found []float64
+		for until := time.Now().Add(d); time.Now().Before(until); {
+			start := make(chan time.Time, 1)
+			go func() { // the event and the answer come at the same time
+				check(put(writer, key)())
+				start <- time.Now()
+			}()
+			<-watch
+			seen := time.Now()
+			found = append(found, seen.Sub(<-start).Seconds()*1000)
+		}
+		return percentile(found, p)
+	}
+}
+
+func percentile(found []float64, p int) float64 {
+	if len(found) == 0 {
+		check(fmt.Errorf("nothing was measured"))
+	}
+	sorted := slices.Sorted(slices.Values(found))
+	return sorted[min(len(sorted)*p/100, len(sorted)-1)]
+}

@@ -1,0 +1,81 @@
+package history
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+)
+
+// The operations of the fenced mutex.
+type op struct {
+	acquire bool // else the key is gone
+	token   int64
+}
+
+// state is who holds, and the highest token so far.
+type state struct {
+	owner, highest int64 // owner 0: nobody
+}
+
+// fencedMutex is the model: an acquisition needs that nobody holds, and a token higher than all before.
+var fencedMutex = porcupine.Model{
+	Init: func() any { return state{} },
+	Step: func(before, input, _ any) (bool, any) {
+		s, in := before.(state), input.(op)
+		if in.acquire {
+			return s.owner == 0 && in.token > s.highest, state{owner: in.token, highest: in.token}
+		}
+		return s.owner == in.token, state{highest: s.highest}
+	},
+	DescribeOperation: func(input, _ any) string { return describe(input.(op)) },
+	DescribeState: func(s any) string {
+		return fmt.Sprintf("owner %d, highest %d", s.(state).owner, s.(state).highest)
+	},
+}
+
+func describe(in op) string {
+	if in.acquire {
+		return fmt.Sprintf("acquire -> %d", in.token)
+	}
+	return fmt.Sprintf("gone %d", in.token)
+}
+
+// Linearizable checks the holds of each name against the fenced mutex. An acquisition happens between Lock's call and return; it ends some time
+// between the moment when its holder no longer believed, and the moment when the key was seen to be gone (for ever, if it was not).
+// It returns Unknown as a violation, and writes the picture of what is not linearizable to html, if that is not empty.
+func Linearizable(holds []Hold, keys []Key, timeout time.Duration, html string) []Violation {
+	gone := index(keys)
+	var found []Violation
+	for name, line := range byName(holds, func(h Hold) string { return h.Name }) {
+		clients := map[string]int{"": 0} // the one who sees the keys go
+		var ops []porcupine.Operation
+		for _, h := range line {
+			client, known := clients[h.Client]
+			if !known {
+				client = len(clients)
+				clients[h.Client] = client
+			}
+			until := int64(math.MaxInt64)
+			if k := gone[id{h.Name, h.Token}]; k.Deleted != 0 {
+				until = max(k.Deleted, h.To)
+			}
+			ops = append(ops,
+				porcupine.Operation{ClientId: client, Input: op{true, h.Token}, Call: h.Asked, Return: h.From},
+				porcupine.Operation{Input: op{false, h.Token}, Call: h.To, Return: until},
+			)
+		}
+		verdict, info := porcupine.CheckOperationsVerbose(fencedMutex, ops, timeout)
+		if verdict == porcupine.Ok {
+			continue
+		}
+		found = append(found, Violation{"fenced mutex", fmt.Sprintf("%s: the history of %d holds is %s", name, len(line), verdict)})
+		if html != "" {
+			if err := porcupine.VisualizePath(fencedMutex, info, html); err != nil {
+				found = append(found, Violation{"fenced mutex", err.Error()})
+			}
+		}
+	}
+	return found
+}
