@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/embed"
+)
+
+// complaint is a command line that must fail with one line, and soon.
+type complaint struct {
+	name   string
+	args   []string
+	status int
+	says   []string // all of these
+}
+
+func (c complaint) check(t *testing.T, endpoint string) {
+	t.Helper()
+	began := time.Now()
+	stdout, stderr, status := etcdkit(t, append([]string{"--endpoints", endpoint, "--command-timeout", "2s"}, c.args...)...)
+	if took := time.Since(began); took > patience/3 {
+		t.Errorf("%s: took %v", c.name, took)
+	}
+	if status != c.status || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.HasPrefix(stderr, "etcdkit: ") {
+		t.Errorf("%s: status %d, %q, %q", c.name, status, stdout, stderr)
+	}
+	for _, text := range c.says {
+		if !strings.Contains(stderr, text) {
+			t.Errorf("%s: %q does not say %q", c.name, stderr, text)
+		}
+	}
+}
+
+func TestBadCommandLines(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 600)
+	for _, c := range []complaint{
+		{"no such command", []string{"lokc"}, statusUsage, []string{`"lokc"`}},
+		{"no such flag", []string{"kv", "get", "--rev", "3"}, statusUsage, []string{"--rev", `"etcdkit kv get --help"`}},
+		{"no key", []string{"kv", "get"}, statusUsage, nil},
+		{"empty key", []string{"kv", "get", ""}, statusUsage, []string{"key", "empty"}},
+		{"output", []string{"kv", "get", "a", "-o", "yaml"}, statusUsage, []string{`--output "yaml"`}},
+		{"empty name", []string{"lock", "owners", ""}, statusUsage, []string{`lock ""`, "empty"}},
+		{"long name", []string{"lock", "owners", long}, statusUsage, []string{`lock "xxx`, "512"}},
+		{"empty name to run", []string{"lock", "", "--", "echo"}, statusOwn, []string{`lock ""`, "empty"}},
+		{"long name to run", []string{"lock", long, "--", "echo"}, statusOwn, []string{`lock "xxx`, "512"}},
+		{"bad prefix", []string{"lock", "ls", "--prefix", "a//b"}, statusUsage, []string{"a//b"}},
+		{"no name", []string{"lock", "--", "echo"}, statusOwn, []string{"name"}},
+		{"two names", []string{"lock", "a", "b", "--", "echo"}, statusOwn, []string{"one name"}},
+		{"TTL", []string{"lock", "a", "--ttl", "0s", "--", "echo"}, statusOwn, []string{"TTL 0s"}},
+		{"label", []string{"lock", "a", "--label", "x", "--", "echo"}, statusOwn, []string{"x must be formatted as key=value"}},
+		{"wait", []string{"lock", "a", "--wait", "-1s", "--", "echo"}, statusOwn, []string{"--wait"}},
+		{"try and wait", []string{"lock", "a", "--try", "--wait", "1s", "--", "echo"}, statusOwn, []string{"try", "wait"}},
+		{"dir and demo", []string{"dev", "--demo", "--data-dir", "x"}, statusUsage, []string{"demo", "data-dir"}},
+		{"user without password", []string{"--user", "ann", "kv", "get", "a"}, statusFailed, []string{`"ann"`, "ETCDKIT_PASSWORD"}},
+		{"no CA file", []string{"--cacert", "no/such", "kv", "get", "a"}, statusFailed, []string{"--cacert", "no/such"}},
+		{"no certificate", []string{"--cert", "no/such", "kv", "get", "a"}, statusFailed, []string{"--cert", "no/such"}},
+	} {
+		c.check(t, shared.endpoint)
+	}
+}
+
+func TestWrongEndpoint(t *testing.T) {
+	t.Parallel()
+	complaint{"none", []string{"kv", "get", "a"}, statusFailed, []string{"no endpoint", "--endpoints"}}.check(t, "")
+	for _, c := range []complaint{
+		{"get", []string{"kv", "get", "a"}, statusFailed, nil},
+		{"watch", []string{"kv", "watch", "a"}, statusFailed, nil},
+		{"with user", []string{"--user", "ann:secret", "kv", "get", "a"}, statusFailed, nil},
+		{"lock", []string{"lock", "a", "--", "echo"}, statusOwn, nil},
+		{"list", []string{"lock", "ls"}, statusFailed, nil},
+	} {
+		c.says = []string{"etcd at 127.0.0.1:1: ", "connection refused"}
+		c.check(t, "127.0.0.1:1")
+	}
+	complaint{"no TLS", []string{"kv", "get", "a"}, statusFailed, []string{"handshake failed"}}.check(t, "https://"+shared.endpoint)
+}
+
+func TestWrongPasswordAndNoPermission(t *testing.T) {
+	t.Parallel()
+	s, root := ownEtcd(t, nil)
+	ctx := t.Context()
+	do := func(_ any, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	do(root.UserAdd(ctx, "root", "rootpw"))
+	do(root.UserGrantRole(ctx, "root", "root"))
+	do(root.UserAdd(ctx, "ann", "annpw"))
+	do(root.RoleAdd(ctx, "mine"))
+	do(root.RoleGrantPermission(ctx, "mine", "mine/", clientv3.GetPrefixRangeEnd("mine/"), clientv3.PermissionType(clientv3.PermReadWrite)))
+	do(root.UserGrantRole(ctx, "ann", "mine"))
+	do(root.AuthEnable(ctx))
+
+	for _, c := range []complaint{
+		{"wrong password", []string{"--user", "ann:wrong", "kv", "get", "a"}, statusFailed, []string{`user "ann"`, "authentication failed"}},
+		{"wrong password to lock", []string{"--user", "ann:wrong", "lock", "a", "--", "echo"}, statusOwn, []string{`user "ann"`, "authentication failed"}},
+		{"no user", []string{"kv", "get", "a"}, statusFailed, []string{`get "a"`, "user name is empty"}},
+		{"get", []string{"--user", "ann:annpw", "kv", "get", "a"}, statusFailed, []string{`get "a"`, "permission denied"}},
+		{"put", []string{"--user", "ann:annpw", "kv", "put", "a", "1"}, statusFailed, []string{`put "a"`, "permission denied"}},
+		{"del", []string{"--user", "ann:annpw", "kv", "del", "a"}, statusFailed, []string{`del "a"`, "permission denied"}},
+		{"watch", []string{"--user", "ann:annpw", "kv", "watch", "a"}, statusFailed, []string{`watch "a"`, "permission denied"}},
+		{"lock", []string{"--user", "ann:annpw", "lock", "a", "--", "echo"}, statusOwn, []string{`lock "a"`, "permission denied"}},
+		{"owners", []string{"--user", "ann:annpw", "lock", "owners", "a"}, statusFailed, []string{`lock "a"`, "permission denied"}},
+		{"list", []string{"--user", "ann:annpw", "lock", "ls"}, statusFailed, []string{"lock", "permission denied"}},
+	} {
+		c.check(t, s.endpoint())
+	}
+	args := []string{"--endpoints", s.endpoint(), "--user", "ann", "--password", "annpw", "lock", "--prefix", "mine", "a", "--", "echo", "ran"}
+	if got := succeed(t, args...); got != "ran\n" {
+		t.Errorf("with the right: %q", got)
+	}
+	admin, err := clientv3.New(clientv3.Config{Endpoints: []string{s.endpoint()}, Username: "root", Password: "rootpw"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	nothingIn(t, admin)
+}
+
+func TestNoSpace(t *testing.T) {
+	t.Parallel()
+	s, client := ownEtcd(t, nil)
+	alarm := &pb.AlarmRequest{Action: pb.AlarmRequest_ACTIVATE, Alarm: pb.AlarmType_NOSPACE}
+	if _, err := pb.NewMaintenanceClient(client.ActiveConnection()).Alarm(t.Context(), alarm); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []complaint{
+		{"put", []string{"kv", "put", "a", "1"}, statusFailed, []string{`put "a"`, "database space exceeded"}},
+		{"lock", []string{"lock", "a", "--", "echo"}, statusOwn, []string{`lock "a"`, "database space exceeded"}},
+		{"try", []string{"lock", "a", "--try", "--", "echo"}, statusOwn, []string{`lock "a"`, "database space exceeded"}},
+	} {
+		c.check(t, s.endpoint())
+	}
+	nothingIn(t, client)
+}
+
+// nothingIn checks that no key and no lease was left behind.
+func nothingIn(t *testing.T, client *clientv3.Client) {
+	t.Helper()
+	if keys := keysOf(t, client, ""); len(keys) != 0 {
+		t.Errorf("keys left behind: %q", keys)
+	}
+	leases, err := client.Leases(context.Background())
+	if err != nil || len(leases.Leases) != 0 {
+		t.Errorf("leases left behind: %v, %v", leases, err)
+	}
+}
+
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	s, _ := ownEtcd(t, func(cfg *embed.Config) {
+		cfg.ListenClientUrls[0].Scheme, cfg.AdvertiseClientUrls[0].Scheme = "https", "https"
+		cfg.ClientAutoTLS = true
+		cfg.ClientTLSInfo.MinVersion = tls.VersionTLS13
+	})
+	ca := filepath.Join(s.etcd.Config().Dir, "fixtures", "client", "cert.pem")
+	for _, endpoint := range []string{s.endpoint(), "https://" + s.endpoint()} {
+		succeed(t, "--endpoints", endpoint, "--insecure-skip-tls-verify", "kv", "put", "a", "1")
+		succeed(t, "--endpoints", endpoint, "--cacert", ca, "lock", "a", "--", "true")
+	}
+	complaint{"unknown CA", []string{"kv", "get", "a"}, statusFailed, []string{"certificate"}}.check(t, "https://"+s.endpoint())
+	complaint{"plain", []string{"kv", "get", "a"}, statusFailed, []string{"etcd at " + s.endpoint()}}.check(t, s.endpoint())
+}

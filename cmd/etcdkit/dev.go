@@ -1,0 +1,83 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+)
+
+func newDev(p *program) *cobra.Command {
+	var dataDir string
+	var demo bool
+	cmd := &cobra.Command{
+		Use:   "dev",
+		Short: "Start an etcd on this machine, to try things out",
+		Long: `Start an etcd with a single member, which listens on this machine only: on 127.0.0.1:2379, or on another port when
+that one is taken. It prints its endpoint, and the line that makes other etcdkit commands find it. Its data is kept
+on disk: started again with the same --data-dir, it goes on where it was. Ctrl-C or SIGTERM stops it, in order.
+
+It is for trying things out and for tests. It has no copies and no passwords: do not keep anything in it that you
+would miss.
+
+With --demo it needs nothing and keeps nothing: three processes take turns on a lock, one of them is killed, and you
+see how long the others wait. That takes a few seconds.`,
+		Example: `  etcdkit dev
+  etcdkit dev --data-dir /var/tmp/etcd
+  etcdkit dev --demo`,
+		Args: cobra.NoArgs,
+	}
+	cmd.Flags().StringVar(&dataDir, "data-dir", "default.etcdkit", "keep the data in this `directory`")
+	cmd.Flags().BoolVar(&demo, "demo", false, "show a lock at work, and stop")
+	cmd.MarkFlagsMutuallyExclusive("data-dir", "demo")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if demo {
+			return runDemo(cmd)
+		}
+		return p.serve(cmd, dataDir)
+	}
+	return cmd
+}
+
+// serve runs an etcd until a signal ends it, which is how it is meant to end.
+func (p *program) serve(cmd *cobra.Command, dataDir string) error {
+	ctx, stop := untilSignal(cmd.Context())
+	defer stop()
+	dir, err := filepath.Abs(dataDir)
+	if err != nil {
+		return fmt.Errorf("data directory %s: %w", dataDir, err)
+	}
+	s, err := startServer(dir, true, nil)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	if err := p.announce(cmd, s.endpoint(), dir); err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-s.etcd.Err():
+		return fmt.Errorf("etcd stopped: %w", err)
+	}
+}
+
+func (p *program) announce(cmd *cobra.Command, endpoint, dir string) error {
+	result := struct {
+		Endpoint string `json:"endpoint"`
+		DataDir  string `json:"data_dir"`
+	}{endpoint, dir}
+	return p.print(cmd, result, func() error {
+		_, err := fmt.Fprintf(cmd.OutOrStdout(), `etcd is ready on %s
+its data is kept in %s
+
+In another terminal:
+
+  export ETCDKIT_ENDPOINTS=%s
+
+Ctrl-C stops it.
+`, endpoint, dir, endpoint)
+		return err
+	})
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// startDev starts "etcdkit dev" and returns it with its endpoint.
+func startDev(t *testing.T, dir string) (*process, string) {
+	t.Helper()
+	p := launch(t, nil, "dev", "--data-dir", dir)
+	line := p.await("export ETCDKIT_ENDPOINTS=")
+	_, endpoint, _ := strings.Cut(line, "=")
+	return p, endpoint
+}
+
+func TestDevKeepsItsData(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "new", "data")
+	for i, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		p, endpoint := startDev(t, dir)
+		if i == 0 {
+			succeed(t, "--endpoints", endpoint, "kv", "put", "kept", "yes")
+		}
+		if got := succeed(t, "--endpoints", endpoint, "kv", "get", "kept"); got != "kept\nyes\n" {
+			t.Errorf("start %d: found %q", i, got)
+		}
+		p.signal(sig)
+		if status := p.wait(); status != 0 {
+			t.Errorf("start %d: status %d after %v: %s", i, status, sig, p.err.all())
+		}
+	}
+}
+
+func TestDevTakesAnotherPort(t *testing.T) {
+	t.Parallel()
+	_, first := startDev(t, t.TempDir())
+	_, second := startDev(t, t.TempDir())
+	if first == second {
+		t.Fatalf("both are at %s", first)
+	}
+	for _, endpoint := range []string{first, second} {
+		succeed(t, "--endpoints", endpoint, "kv", "put", "at", endpoint)
+	}
+	if got := succeed(t, "--endpoints", first, "kv", "get", "at"); got != "at\n"+first+"\n" {
+		t.Errorf("found %q", got)
+	}
+}
+
+func TestDevRefusesADirectoryInUse(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	startDev(t, dir)
+	refused(t, dir)
+}
+
+func TestDevRefusesADirectoryOfAnotherEtcd(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	p, _ := startDev(t, dir)
+	p.signal(syscall.SIGTERM)
+	p.wait()
+	db, err := os.OpenFile(filepath.Join(dir, "member", "snap", "db"), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	if err := syscall.Flock(int(db.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, dir)
+}
+
+func refused(t *testing.T, dir string) {
+	t.Helper()
+	_, stderr, status := etcdkit(t, "dev", "--data-dir", dir)
+	if want := "etcdkit: data directory " + dir + ": another process is using it\n"; status != statusFailed || stderr != want {
+		t.Errorf("status %d, %q, want 1, %q", status, stderr, want)
+	}
+}
+
+func TestDevCannotMakeTheDirectory(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, stderr, status := etcdkit(t, "dev", "--data-dir", filepath.Join(file, "data"))
+	if status != statusFailed || !strings.HasPrefix(stderr, "etcdkit: data directory: ") || strings.Count(stderr, "\n") != 1 {
+		t.Errorf("status %d, %q", status, stderr)
+	}
+}
+
+func TestDemo(t *testing.T) {
+	t.Parallel()
+	tmp := t.TempDir()
+	began := time.Now()
+	p := launch(t, []string{"TMPDIR=" + tmp, "ETCDCTL_CACERT=of another etcd"}, "dev", "--demo")
+	crew := p.await("a process of its own:")
+	if status := p.wait(); status != 0 {
+		t.Fatalf("status %d: %s%s", status, p.out.all(), p.err.all())
+	}
+	if took := time.Since(began); took > 30*time.Second {
+		t.Errorf("took %v", took)
+	}
+	text := p.out.all()
+	took := regexp.MustCompile(`takes over, ([0-9.]+) s after the crash`).FindStringSubmatch(text)
+	if took == nil {
+		t.Fatalf("nobody takes over: %s", text)
+	}
+	if waited, err := strconv.ParseFloat(took[1], 64); err != nil || waited > demoBound.Seconds() {
+		t.Errorf("took over after %s s, %v", took[1], err)
+	}
+	nothingLeft(t, tmp, crew)
+}
+
+func TestDemoInterrupted(t *testing.T) {
+	t.Parallel()
+	tmp := t.TempDir()
+	p := launch(t, []string{"TMPDIR=" + tmp}, "dev", "--demo")
+	crew := p.await("a process of its own:")
+	p.await("works, token")
+	p.signal(syscall.SIGINT)
+	if status := p.wait(); status != 128+2 || p.err.all() != "" {
+		t.Errorf("status %d, %q", status, p.err.all())
+	}
+	nothingLeft(t, tmp, crew)
+}
+
+// nothingLeft checks that the demo left neither files nor processes behind.
+func nothingLeft(t *testing.T, tmp, crew string) {
+	t.Helper()
+	files, err := os.ReadDir(tmp)
+	if err != nil || len(files) != 0 {
+		t.Errorf("left behind: %v, %v", files, err)
+	}
+	pids := regexp.MustCompile(`\((\d+)\)`).FindAllStringSubmatch(crew, -1)
+	if len(pids) != 3 {
+		t.Fatalf("no three workers in %q", crew)
+	}
+	for _, match := range pids {
+		pid, err := strconv.Atoi(match[1])
+		if err != nil || syscall.Kill(pid, 0) == nil {
+			t.Errorf("worker %s is left, %v", match[1], err)
+		}
+	}
+}

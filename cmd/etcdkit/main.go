@@ -1,0 +1,9 @@
+// Command etcdkit runs commands under a lock in etcd, shows and breaks locks, reads and writes keys, and starts an etcd of its own to
+// try these things out. It is built on the public packages of the kit alone. "etcdkit help" tells the rest.
+package main
+
+import "os"
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"io"
+	"net"
+	"sync"
+	"testing"
+)
+
+// proxy stands between a client and etcd, and can cut the connections that it carries.
+type proxy struct {
+	listener net.Listener
+	to       string
+
+	mu    sync.Mutex // protects what follows
+	conns []net.Conn
+}
+
+func newProxy(t *testing.T, to string) *proxy {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{listener: listener, to: to}
+	var serving sync.WaitGroup
+	serving.Go(p.serve)
+	t.Cleanup(func() {
+		_ = listener.Close()
+		p.cut()
+		serving.Wait()
+	})
+	return p
+}
+
+func (p *proxy) endpoint() string { return p.listener.Addr().String() }
+
+func (p *proxy) serve() {
+	var carrying sync.WaitGroup
+	defer carrying.Wait()
+	for {
+		in, err := p.listener.Accept()
+		if err != nil {
+			return
+		}
+		out, err := net.Dial("tcp", p.to)
+		if err != nil {
+			_ = in.Close()
+			continue
+		}
+		p.mu.Lock()
+		p.conns = append(p.conns, in, out)
+		p.mu.Unlock()
+		carrying.Go(func() { carry(in, out) })
+		carrying.Go(func() { carry(out, in) })
+	}
+}
+
+// carry copies until either end is closed, and then closes the other.
+func carry(to, from net.Conn) {
+	_, _ = io.Copy(to, from) // a cut is what it is for
+	_ = to.Close()
+}
+
+// cut closes all connections; new ones are accepted.
+func (p *proxy) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, conn := range p.conns {
+		_ = conn.Close()
+	}
+	p.conns = nil
+}

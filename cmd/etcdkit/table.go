@@ -1,0 +1,57 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"etcdkit/lock"
+)
+
+const timeFormat = time.RFC3339
+
+// table writes rows in columns. The first row is the head.
+func table(w io.Writer, rows [][]string) error {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		if _, err := fmt.Fprintln(tw, strings.Join(row, "\t")); err != nil {
+			return err
+		}
+	}
+	return tw.Flush()
+}
+
+var ownerHead = []string{"HOST", "PID", "SINCE", "TOKEN", "LABELS"}
+
+// ownerCells describes an owner under ownerHead. What is not known, since a program without this kit put the key, is a dash.
+func ownerCells(o lock.Owner) []string {
+	cells := []string{o.Host, "", "", "", labels(o.Labels)}
+	if o.PID != 0 {
+		cells[1] = strconv.Itoa(o.PID)
+	}
+	if !o.Since.IsZero() {
+		cells[2] = o.Since.Local().Format(timeFormat)
+	}
+	if o.Token != 0 {
+		cells[3] = strconv.FormatInt(int64(o.Token), 10)
+	}
+	for i, cell := range cells {
+		if cell == "" {
+			cells[i] = "-"
+		}
+	}
+	return cells
+}
+
+func labels(m map[string]string) string {
+	var pairs []string
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		pairs = append(pairs, k+"="+m[k])
+	}
+	return strings.Join(pairs, ",")
+}

@@ -1,0 +1,82 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestTerminal runs etcdkit as the foreground job of a terminal: the command can read from it, and gets Ctrl-C once.
+func TestTerminal(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	master, slave := openTerminal(t)
+	cmd := exec.Command(self, "lock", "terminal", "--", "sh", "-c", `
+		told=
+		trap "told=1; echo got INT" INT
+		echo ready
+		while [ -z "$told" ]; do sleep 0.02; done
+		sleep 0.2 # in which a second one would come
+		read line
+		echo read "$line"`)
+	cmd.Env = append(withoutVariables(os.Environ()), commandVariables(shared.endpoint)...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	p := &process{t: t, cmd: cmd, stdin: master, out: newLines(master), err: newLines(strings.NewReader("")), done: make(chan struct{})}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := slave.Close(); err != nil {
+		t.Fatal(err)
+	}
+	go p.follow() // reading fails when the last process has closed its end
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		<-p.done
+	})
+	p.await("ready")
+	if _, err := master.WriteString("\x03"); err != nil { // Ctrl-C
+		t.Fatal(err)
+	}
+	p.await("got INT")
+	p.say("some words")
+	p.await("read some words")
+	if status := p.wait(); status != 0 {
+		t.Errorf("status %d", status)
+	}
+	if got := strings.Count(p.out.all(), "got INT"); got != 1 {
+		t.Errorf("got Ctrl-C %d times: %q", got, p.out.all())
+	}
+}
+
+// openTerminal returns the two ends of a pseudo terminal.
+func openTerminal(t *testing.T) (master, slave *os.File) {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = master.Close() })
+	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return master, slave
+}
