@@ -134,7 +134,7 @@ func TestMixedFleet(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			defer s.Close()
+			defer func() { _ = s.Close() }()
 			for range rounds {
 				m := concurrency.NewMutex(s, key)
 				if err := m.Lock(soon(t)); err != nil {

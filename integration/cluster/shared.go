@@ -25,7 +25,7 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "cluster: shared cluster:", err)
 		return 1
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	if shared, err = start(dir, 1); err != nil {
 		fmt.Fprintln(os.Stderr, "cluster: shared cluster:", err)
 		return 1

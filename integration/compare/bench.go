@@ -53,11 +53,8 @@ func (b *bench) later(f func()) { b.closer = append(b.closer, f) }
 func (b *bench) name() string { return fmt.Sprintf("n%d", b.names.Add(1)) }
 
 // client returns a client with its own connection, configured alike for all contenders.
-func (b *bench) client(endpoints ...string) *clientv3.Client {
-	if len(endpoints) == 0 {
-		endpoints = b.etcd.Endpoints()
-	}
-	cfg := session.ClientConfig(endpoints...)
+func (b *bench) client() *clientv3.Client {
+	cfg := session.ClientConfig(b.etcd.Endpoints()...)
 	cfg.Logger = zap.NewNop()
 	c, err := clientv3.New(cfg)
 	check(err)
@@ -66,8 +63,8 @@ func (b *bench) client(endpoints ...string) *clientv3.Client {
 }
 
 // ours returns a session of the kit with its own connection and a lease.
-func (b *bench) ours(opts ...session.Option) *session.Session {
-	s := session.New(b.client(), append([]session.Option{session.WithTTL(60 * time.Second)}, opts...)...)
+func (b *bench) ours() *session.Session {
+	s := session.New(b.client(), session.WithTTL(60*time.Second))
 	_, err := s.Lease(context.Background())
 	check(err)
 	b.later(func() { _ = s.Close(context.Background()) })

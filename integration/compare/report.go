@@ -63,13 +63,16 @@ func (r *report) add(res result) error {
 func (r *report) close() error {
 	r.progress("")
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "row\tunit\tours\tpeer\tlimit\tvs peer\tvs limit\t")
+	lines := []string{"row\tunit\tours\tpeer\tlimit\tvs peer\tvs limit\t\n"}
 	for _, res := range r.results {
 		cells := []string{
 			res.row.name, res.row.unit, figure(res.ours), figure(res.peer), figure(res.limit),
 			figure(res.ratio(res.peer)), figure(res.ratio(res.limit)),
 		}
-		fmt.Fprintln(w, strings.Join(cells, "\t")+"\t")
+		lines = append(lines, strings.Join(cells, "\t")+"\t\n")
+	}
+	if _, err := io.WriteString(w, strings.Join(lines, "")); err != nil {
+		return err
 	}
 	if err := w.Flush(); err != nil {
 		return err
