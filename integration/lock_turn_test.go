@@ -101,7 +101,7 @@ func TestLostReplyOfATurn(t *testing.T) {
 func turns(prefix string) cluster.Match {
 	return func(_ string, req any) bool {
 		txn, ok := req.(*etcdserverpb.TxnRequest)
-		return ok && len(txn.Success) == 2 && txn.Success[0].GetRequestDeleteRange() != nil && putsIn(txn, prefix)
+		return ok && len(txn.Success) == 3 && txn.Success[0].GetRequestDeleteRange() != nil && putsIn(txn, prefix)
 	}
 }
 

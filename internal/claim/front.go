@@ -94,7 +94,6 @@ func (l *Line) put(ctx context.Context, e hub.Epoch, t *turn) error {
 	resp, err := l.hub.Client.Txn(ctx).
 		If(fence, absent(slot)).
 		Then(l.last(), putKey(slot, e)).
-		Else(l.why(e, slot)...).
 		Commit()
 	if err != nil {
 		if retry.Of(err) == retry.Unknown {
@@ -103,15 +102,10 @@ func (l *Line) put(ctx context.Context, e hub.Epoch, t *turn) error {
 		return err
 	}
 	if !resp.Succeeded {
-		return l.mend(ctx, e, t, resp, slot, rev)
+		return l.mend(ctx, e, t, slot, rev)
 	}
 	t.entry = newEntry(slot, e, resp.Header.Revision, resp.Responses[0].GetResponseRange())
 	return nil
-}
-
-// why reads what tells which compare of a put failed.
-func (l *Line) why(e hub.Epoch, slot string) []clientv3.Op {
-	return []clientv3.Op{clientv3.OpGet(l.hub.FenceKey(e)), clientv3.OpGet(slot)}
 }
 
 // exclusive is the value of our keys. It tells them from a key that etcd's own package puts under our very lease and name.
@@ -121,9 +115,14 @@ func putKey(slot string, e hub.Epoch) clientv3.Op {
 	return clientv3.OpPut(slot, exclusive, clientv3.WithLease(e.ID()))
 }
 
-// mend makes good for what kept a put from happening, so that the next one can. etcd's client sends a write again by itself when a
-// server answers Canceled or DeadlineExceeded, so what kept it from happening may be that it had happened: then the key is the entry.
-func (l *Line) mend(ctx context.Context, e hub.Epoch, t *turn, resp *clientv3.TxnResponse, slot string, fence int64) error {
+// mend finds out what kept a put from happening, and makes good for it, so that the next one can. It is a request of its own, since it is
+// rare, and reads in the Else branch would cost every put. etcd's client sends a write again by itself when a server answers
+// Canceled or DeadlineExceeded, so what kept it from happening may be that it had happened: then the key is the entry.
+func (l *Line) mend(ctx context.Context, e hub.Epoch, t *turn, slot string, fence int64) error {
+	resp, err := l.hub.Client.Txn(ctx).Then(clientv3.OpGet(l.hub.FenceKey(e)), clientv3.OpGet(slot)).Commit()
+	if err != nil {
+		return err
+	}
 	if kvs := resp.Responses[1].GetResponseRange().Kvs; len(kvs) > 0 {
 		if kv := ours(kvs, e.ID()); kv != nil {
 			t.entry = &entry{key: slot, rev: kv.CreateRevision, epoch: e}

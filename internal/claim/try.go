@@ -196,7 +196,6 @@ func (l *Line) putAlone(ctx context.Context, e hub.Epoch, t *turn) error {
 	resp, err := l.hub.Client.Txn(ctx).
 		If(fence, empty).
 		Then(putKey(slot, e)).
-		Else(l.why(e, slot)...).
 		Commit()
 	switch {
 	case err != nil && (retry.Of(err) == retry.Unknown || errors.Is(err, rpctypes.ErrNoSpace)):
@@ -208,7 +207,7 @@ func (l *Line) putAlone(ctx context.Context, e hub.Epoch, t *turn) error {
 		t.entry = &entry{key: slot, rev: resp.Header.Revision, epoch: e, first: true, seen: resp.Header.Revision}
 		return nil
 	}
-	if err := l.mend(ctx, e, t, resp, slot, rev); !errors.Is(err, errAgain) || t.entry != nil {
+	if err := l.mend(ctx, e, t, slot, rev); !errors.Is(err, errAgain) || t.entry != nil {
 		return err
 	}
 	if err := l.free(ctx); err != nil {

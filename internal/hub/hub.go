@@ -8,6 +8,7 @@ package hub
 import (
 	"context"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 
@@ -148,20 +149,23 @@ func (h *Hub) Close(ctx context.Context, cause error) error {
 }
 
 // ReleaseContext bounds a release: by ctx while ctx lives, by the grace where it is over already (the usual case in a defer
-// after SIGTERM), and by the deadline after which the lease has done the work.
+// after SIGTERM), and by the deadline after which the lease has done the work. The bound of ours is no deadline of the context but a
+// timer: a deadline travels with each request, and costs a server more than the timer costs us.
 func (h *Hub) ReleaseContext(ctx context.Context, deadline time.Time) (context.Context, context.CancelFunc) {
-	base := ctx
-	if ctx.Err() != nil {
-		grace := time.Now().Add(h.Grace)
-		if deadline.IsZero() || grace.Before(deadline) {
-			deadline = grace
-		}
-		base = context.WithoutCancel(ctx)
-	}
+	left := time.Until(deadline)
 	if deadline.IsZero() {
-		return context.WithCancel(base)
+		left = math.MaxInt64
 	}
-	return context.WithDeadline(base, deadline)
+	if ctx.Err() != nil {
+		left = min(left, h.Grace)
+		ctx = context.WithoutCancel(ctx)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	timer := time.AfterFunc(left, func() { cancel(context.DeadlineExceeded) })
+	return ctx, func() {
+		timer.Stop()
+		cancel(nil)
+	}
 }
 
 // Do runs an operation that may be sent again until it is answered, and tells the log and the hooks of each failure.

@@ -127,27 +127,32 @@ func TestReleaseContext(t *testing.T) {
 		cancel()
 		short, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		defer cancel()
-		deadline := time.Now().Add(10 * time.Second)
+		in := func(d time.Duration) func() time.Time { return func() time.Time { return time.Now().Add(d) } }
+		none := func() time.Time { return time.Time{} }
 		tests := []struct {
 			name     string
 			ctx      context.Context
-			deadline time.Time
+			deadline func() time.Time
 			want     time.Duration
 		}{
-			{"over already: the grace", over, deadline, time.Second},
-			{"over already, no lease", over, time.Time{}, time.Second},
-			{"over already, the lease ends first", over, time.Now().Add(200 * time.Millisecond), 200 * time.Millisecond},
-			{"the context ends first", short, deadline, 300 * time.Millisecond},
-			{"no end of its own: the lease", t.Context(), deadline, 10 * time.Second},
+			{"the context ends first", short, in(10 * time.Second), 300 * time.Millisecond},
+			{"over already: the grace", over, in(10 * time.Second), time.Second},
+			{"over already, no lease", over, none, time.Second},
+			{"over already, the lease ends first", over, in(200 * time.Millisecond), 200 * time.Millisecond},
+			{"no end of its own: the lease", t.Context(), in(10 * time.Second), 10 * time.Second},
 		}
 		for _, test := range tests {
-			ctx, cancel := h.ReleaseContext(test.ctx, test.deadline)
-			end, ok := ctx.Deadline()
-			if !ok || time.Until(end) != test.want || ctx.Err() != nil {
-				t.Errorf("%s: ends in %v (%v)", test.name, time.Until(end), ctx.Err())
+			start := time.Now()
+			ctx, cancel := h.ReleaseContext(test.ctx, test.deadline())
+			if ctx.Err() != nil {
+				t.Errorf("%s: over at once", test.name)
 			}
 			if ctx.Value(errOver) != test.ctx.Value(errOver) {
 				t.Errorf("%s: the values are gone", test.name)
+			}
+			<-ctx.Done()
+			if took := time.Since(start); took != test.want || !errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+				t.Errorf("%s: it ended after %v with %v", test.name, took, context.Cause(ctx))
 			}
 			cancel()
 		}
