@@ -18,13 +18,17 @@
 // session that passes the lock on within itself goes to the end of the line first.
 //
 // Lock goes on waiting over outages, compactions and lost leases, and ends with its ctx, also while etcd is unreachable. A request whose answer
-// was lost is found and used, or undone; it never leaves a key that nobody knows of. Unlock frees the lock also when ctx is over, and
+// was lost is found and used, or undone, however late it is applied. Unlock frees the lock also when ctx is over, and
 // also when the store is full.
 //
 // # Not guaranteed
 //
 // A lock cannot stop a process. One that was frozen past its deadline runs on for a moment before it learns of the loss, and a write that it
 // sends then to a system that checks neither guard nor token takes effect. Break ends a hold only when its process sees the key gone.
+//
+// etcd's client sends a request a second time by itself when something between it and the server answers Canceled or DeadlineExceeded while
+// the caller's context lives. If the first copy of an acquisition is applied after the lock was let go of, its key keeps the others
+// out until this session uses the lock again or ends. It cannot let anybody in.
 //
 // A mutex is not reentrant: locking it again before it is unlocked waits for ever, or until ctx ends.
 //

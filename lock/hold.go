@@ -54,8 +54,8 @@ func (h *Hold) CheckSTM(stm concurrency.STM) error {
 // long as ctx lives, and if ctx is over already, which is usual in a defer, for a second (session.WithGrace); never past the
 // deadline of the lease.
 //
-// It returns nil when the deletion is acknowledged and when it is called again; a *session.LostError if the lock had been lost; and
-// session.ErrUncertain if no answer came: then the deletion is tried again in the background until the session closes, and at the
+// It returns nil when the deletion is acknowledged and when it is called again; a *session.LostError if the lock had been lost,
+// session.ErrClosed if the session was closed before; and session.ErrUncertain if no answer came: then the deletion is tried again in the background until the session closes, and at the
 // latest the key goes with the lease.
 func (h *Hold) Unlock(ctx context.Context) error {
 	if err := h.held.Release(ctx); err != nil {

@@ -47,13 +47,13 @@ func (m *Mutex) Key() string { return m.key }
 func (m *Mutex) Lock(ctx context.Context) (*Hold, error) {
 	held, err := m.claim(ctx, claim.Acquire)
 	if err != nil {
-		return nil, m.wrap(err)
+		return nil, m.wrap(bothEnds(ctx, err))
 	}
 	return &Hold{held: held, name: m.name}, nil
 }
 
 // TryLock takes the lock if it is free, and else returns a *HeldError at once. It costs nothing while somebody of this session holds or waits,
-// one read while somebody else does, and writes only when the lock looks free.
+// one read while somebody else does (two more the first time, to learn who that is), and writes only when the lock looks free.
 func (m *Mutex) TryLock(ctx context.Context) (*Hold, error) {
 	held, err := m.claim(ctx, claim.Try)
 	var busy *claim.BusyError
@@ -61,7 +61,7 @@ func (m *Mutex) TryLock(ctx context.Context) (*Hold, error) {
 		return nil, &HeldError{Name: m.name, Owner: newOwner(busy.Owner)}
 	}
 	if err != nil {
-		return nil, m.wrap(err)
+		return nil, m.wrap(bothEnds(ctx, err))
 	}
 	return &Hold{held: held, name: m.name}, nil
 }
@@ -75,8 +75,8 @@ func (m *Mutex) claim(ctx context.Context, how func(context.Context, *hub.Hub, s
 }
 
 // Do locks, runs fn once, and unlocks, also if fn panics. The context that fn gets ends with ctx, and when the hold does: fn has to
-// return then, and Do waits for it. Do returns what fn returned, joined with the loss of the lock if it was lost before
-// fn returned: what fn did may then have happened beside another holder, unless it was guarded.
+// return then, and Do waits for it. Do returns what fn returned, joined with what Unlock returned: if the lock was lost before
+// fn returned, what fn did may have happened beside another holder, unless it was guarded.
 func (m *Mutex) Do(ctx context.Context, fn func(ctx context.Context, h *Hold) error) (err error) {
 	h, err := m.Lock(ctx)
 	if err != nil {
@@ -115,6 +115,14 @@ func (m *Mutex) Owners(ctx context.Context) ([]Owner, error) {
 		list[i] = newOwner(o)
 	}
 	return list, nil
+}
+
+// bothEnds lets errors.Is find that ctx ended as well as why, since callers ask for either.
+func bothEnds(ctx context.Context, err error) error {
+	if end := ctx.Err(); end != nil && !errors.Is(err, end) {
+		return fmt.Errorf("%w: %w", end, err)
+	}
+	return err
 }
 
 // wrap puts the name of the lock before an error, and the key where the right to it is missing.

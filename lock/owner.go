@@ -17,11 +17,17 @@ var ErrHeld = errors.New("held by somebody else")
 // HeldError says who keeps a lock from being taken. It unwraps to ErrHeld.
 type HeldError struct {
 	Name  string // of the lock
-	Owner Owner  // who holds it, as far as is known
+	Owner Owner  // who holds it, as far as is known; or this session itself, if it waits in line
 }
 
 // Error names the lock and its owner.
-func (e *HeldError) Error() string { return fmt.Sprintf("lock %q: held by %s", e.Name, e.Owner) }
+func (e *HeldError) Error() string {
+	verb := "held by"
+	if !e.Owner.Holder {
+		verb = "waited for by"
+	}
+	return fmt.Sprintf("lock %q: %s %s", e.Name, verb, e.Owner)
+}
 
 // Unwrap returns ErrHeld.
 func (e *HeldError) Unwrap() error { return ErrHeld }
@@ -29,7 +35,7 @@ func (e *HeldError) Unwrap() error { return ErrHeld }
 // Owner is a session that holds a lock or waits for it.
 type Owner struct {
 	Key    string           // its key in the line
-	Token  session.Token    // its fencing token, once it holds
+	Token  session.Token    // its fencing token, which counts once it holds
 	Lease  clientv3.LeaseID // that the key is attached to
 	Holder bool             // it holds; the others wait
 

@@ -26,7 +26,8 @@ type Reason string
 const (
 	// Expired: no renewal was acknowledged in time. The context ends before the server can give the key away.
 	Expired Reason = "the lease was not renewed in time"
-	// Revoked: the server no longer knows the lease, though it should: an operator revoked it.
+	// Revoked: the server no longer knows the lease, though it should: an operator revoked it. What watches its own key may see
+	// that go first, and says Deleted.
 	Revoked Reason = "the lease was revoked"
 	// Deleted: somebody else deleted the key.
 	Deleted Reason = "the key was deleted by somebody else"

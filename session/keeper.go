@@ -22,11 +22,13 @@ type keeper struct {
 	allow allowance
 	trace Trace
 
-	mu      sync.Mutex // protects what follows
-	current *Lease     // the live or last epoch; nil before the first
-	failed  error      // why there is no live epoch, as far as is known
-	refusal int        // counts the failures that callers are told at once
-	waiting int        // callers in wait
+	mu      sync.Mutex    // protects what follows
+	current *Lease        // the live or last epoch; nil before the first
+	failed  error         // why there is no live epoch, as far as is known
+	refusal int           // counts the failures that callers are told at once
+	waiting int           // callers in wait
+	needed  bool          // somebody had a lease, or waited in vain: there is to be one without being asked again
+	suspect chan struct{} // holds a token when there is a sign that the lease is gone
 	changed chan struct{}
 	lease   clientv3.LeaseID // granted and not known to be gone
 	over    error            // set by end: there will be no other epoch
@@ -53,7 +55,7 @@ type granted struct {
 }
 
 func newKeeper(w wire, allow allowance, trace Trace) *keeper {
-	return &keeper{wire: w, allow: allow, trace: trace, changed: make(chan struct{})}
+	return &keeper{wire: w, allow: allow, trace: trace, changed: make(chan struct{}), suspect: make(chan struct{}, 1)}
 }
 
 // wait returns the live epoch, when there is one. It returns at once what will not get better by waiting.
@@ -68,7 +70,7 @@ func (k *keeper) wait(ctx context.Context) (*Lease, error) {
 		if k.current != nil && k.current.Err() == nil {
 			return k.current, nil
 		}
-		if k.refusal != told {
+		if k.refusal != told && k.failed != nil {
 			return nil, k.failed
 		}
 		changed := k.changed
@@ -83,7 +85,9 @@ func (k *keeper) wait(ctx context.Context) (*Lease, error) {
 		case <-ctx.Done():
 		}
 		k.mu.Lock()
-		k.waiting--
+		if k.refusal == told {
+			k.waiting--
+		}
 		if ctx.Err() != nil {
 			return nil, k.lateLocked(ctx)
 		}
@@ -117,11 +121,13 @@ func (k *keeper) announceLocked() {
 // run keeps leases until ctx ends; then the current epoch ends with ctx's cause.
 func (k *keeper) run(ctx context.Context) {
 	defer func() { k.end(context.Cause(ctx)) }()
-	for k.demand(ctx) {
+	for pause := time.Duration(0); k.demand(ctx, pause); {
 		g, ok := k.establish(ctx)
 		if !ok {
+			pause = refusedPause
 			continue
 		}
+		pause = 0
 		k.keep(ctx, g)
 	}
 }
@@ -137,8 +143,19 @@ func (k *keeper) end(cause error) (clientv3.LeaseID, time.Time) {
 	if k.current == nil {
 		return k.lease, time.Time{}
 	}
+	if k.current.Err() != nil {
+		return k.lease, time.Time{} // the deadline has passed, but the lease may be alive for all we know
+	}
 	k.current.cancel(k.over)
 	return k.lease, k.current.Deadline()
+}
+
+// doubt makes the keeper renew now.
+func (k *keeper) doubt() {
+	select {
+	case k.suspect <- struct{}{}:
+	default:
+	}
 }
 
 // health tells why there is no live epoch, if there was one or somebody waits for one.
@@ -164,11 +181,17 @@ func (k *keeper) margin() time.Duration {
 	return k.current.left()
 }
 
-// demand waits until somebody waits for a lease. It is false when ctx has ended.
-func (k *keeper) demand(ctx context.Context) bool {
+// refusedPause is how long the keeper lets a refusal be before it asks again for a lease that nobody waits for: an operator may give the
+// right back.
+const refusedPause = 10 * time.Second
+
+// demand waits until somebody waits for a lease, or for the pause if one is needed anyway. It is false when ctx has ended.
+func (k *keeper) demand(ctx context.Context, pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
 	for {
 		k.mu.Lock()
-		wanted, changed := k.waiting > 0, k.changed
+		wanted, needed, changed := k.waiting > 0, k.needed, k.changed
 		k.mu.Unlock()
 		if ctx.Err() != nil {
 			return false
@@ -176,15 +199,21 @@ func (k *keeper) demand(ctx context.Context) bool {
 		if wanted {
 			return true
 		}
+		due := timer.C
+		if !needed {
+			due = nil
+		}
 		select {
 		case <-changed:
+		case <-due:
+			return true
 		case <-ctx.Done():
 			return false
 		}
 	}
 }
 
-// establish gets a lease, trying again while the failure may pass and somebody waits.
+// establish gets a lease, trying again until etcd answers. It is false if that was a refusal, or ctx ended.
 func (k *keeper) establish(ctx context.Context) (granted, bool) {
 	var pause retry.Backoff
 	for {
@@ -192,28 +221,24 @@ func (k *keeper) establish(ctx context.Context) (granted, bool) {
 		if err == nil {
 			return g, true
 		}
-		again := retry.Of(err) != retry.Never && !errors.Is(err, rpctypes.ErrNoSpace)
-		k.fail(err, !again)
-		if !again || pause.Wait(ctx) != nil || !k.wanted() {
+		refused := retry.Of(err) == retry.Never || errors.Is(err, rpctypes.ErrNoSpace)
+		k.fail(err, refused)
+		if refused || pause.Wait(ctx) != nil {
 			return granted{}, false
 		}
 	}
 }
 
-func (k *keeper) wanted() bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.waiting > 0
-}
-
-// fail notes why there is no lease, and tells those who wait if waiting is of no use.
-func (k *keeper) fail(err error, tell bool) {
+// fail notes why there is no lease. A refusal is told to those who wait, since waiting is of no use to them.
+func (k *keeper) fail(err error, refusal bool) {
 	k.trace.Retried("lease", err)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.failed = err
-	if tell {
+	k.needed = !refusal || k.current != nil
+	if refusal {
 		k.refusal++
+		k.waiting = 0 // those who are told no longer count
 		k.announceLocked()
 	}
 }
@@ -241,7 +266,7 @@ func (k *keeper) begin(l *Lease, again bool) bool {
 	k.lease = l.id
 	over := k.over != nil
 	if !over {
-		k.current, k.failed = l, nil
+		k.current, k.failed, k.needed = l, nil, true
 		k.announceLocked()
 	}
 	k.mu.Unlock()
@@ -282,6 +307,7 @@ func (k *keeper) renew(l *Lease) {
 		select {
 		case <-l.ctx.Done():
 			return
+		case <-k.suspect:
 		case <-timer.C:
 		}
 		sent := now()
@@ -329,6 +355,12 @@ func (k *keeper) revive(ctx context.Context, g *granted) bool {
 			g.sent, g.ttl = sent, ttl
 			return true
 		case k.wire.gone(err):
+			k.forget()
+			return false
+		case errors.Is(err, errOldTerm):
+			// The history of the cluster was rewound, or this member slept through much. Each answer prolongs a lease that will never be
+			// trusted again, so give it up.
+			k.wire.drop(ctx, g.id)
 			k.forget()
 			return false
 		}

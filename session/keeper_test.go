@@ -22,7 +22,8 @@ type line struct {
 
 	begun    time.Time
 	renewals []time.Duration
-	grants   int
+	granted  int
+	revoked  clientv3.LeaseID
 	dropped  []clientv3.LeaseID
 }
 
@@ -32,7 +33,7 @@ func (l *line) wire() wire {
 	return wire{
 		grant: func(ctx context.Context) (granted, error) {
 			l.mu.Lock()
-			l.grants++
+			l.granted++
 			l.next++
 			id, grant := l.next, l.grant
 			l.mu.Unlock()
@@ -44,8 +45,12 @@ func (l *line) wire() wire {
 			}
 			return g, nil
 		},
-		renew: func(ctx context.Context, _ clientv3.LeaseID) (time.Duration, error) {
+		renew: func(ctx context.Context, id clientv3.LeaseID) (time.Duration, error) {
 			l.mu.Lock()
+			if id == l.revoked {
+				l.mu.Unlock()
+				return 0, rpctypes.ErrLeaseNotFound
+			}
 			sent := time.Since(l.begun)
 			l.renewals = append(l.renewals, sent)
 			answer := l.answer
@@ -71,6 +76,26 @@ func (l *line) set(answer func(context.Context, time.Duration) error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.answer = answer
+}
+
+func (l *line) grants() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.granted
+}
+
+// revoke makes a lease unknown, for good.
+func (l *line) revoke(id clientv3.LeaseID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.revoked = id
+}
+
+// setGrant changes how grants are answered.
+func (l *line) setGrant(grant func(context.Context) error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.grant = grant
 }
 
 // takes is an answer that arrives after d, or not at all if the caller gives up first.
@@ -131,12 +156,12 @@ func TestNothingIsGrantedBeforeItIsNeeded(t *testing.T) {
 	t.Parallel()
 	keep(t, tenSeconds, func(t *testing.T, k *keeper, l *line) {
 		time.Sleep(time.Hour)
-		if l.grants != 0 {
-			t.Errorf("%d grants, and nobody asked", l.grants)
+		if l.grants() != 0 {
+			t.Errorf("%d grants, and nobody asked", l.grants())
 		}
 		first, second := mustWait(t, k), mustWait(t, k)
-		if first != second || l.grants != 1 {
-			t.Errorf("two calls got %p and %p in %d grants, want one lease", first, second, l.grants)
+		if first != second || l.grants() != 1 {
+			t.Errorf("two calls got %p and %p in %d grants, want one lease", first, second, l.grants())
 		}
 	})
 }
@@ -153,6 +178,8 @@ func TestRenewsAtAThirdOfTheTTL(t *testing.T) {
 			t.Errorf("margin %v", k.margin())
 		}
 		last := time.Duration(0)
+		l.mu.Lock()
+		defer l.mu.Unlock()
 		for _, at := range l.renewals {
 			if gap := at - last; gap < 3*time.Second || gap > 3334*time.Millisecond {
 				t.Fatalf("a renewal came %v after the one before", gap)
@@ -215,19 +242,18 @@ func TestRevoked(t *testing.T) {
 	t.Parallel()
 	keep(t, tenSeconds, func(t *testing.T, k *keeper, l *line) {
 		lease := mustWait(t, k)
-		l.set(func(context.Context, time.Duration) error { return rpctypes.ErrLeaseNotFound })
+		l.revoke(lease.id)
 		<-lease.ctx.Done()
 		_ = lostFor(t, lease, Revoked)
 		if at := time.Since(l.begun); at > 3334*time.Millisecond {
 			t.Errorf("noticed at %v, want at the next renewal", at)
 		}
 		synctest.Wait()
-		if l.grants != 1 {
-			t.Errorf("%d grants, though nobody waits for another lease", l.grants)
+		if err := k.health(); err != nil {
+			t.Errorf("health %v: there is no new lease", err)
 		}
-		l.set(nil)
-		if next := mustWait(t, k); next.id == lease.id || l.grants != 2 {
-			t.Errorf("the next epoch is on lease %d after %d, in %d grants", next.id, lease.id, l.grants)
+		if next := mustWait(t, k); next.id == lease.id || l.grants() != 2 {
+			t.Errorf("the next epoch is on lease %d after %d, in %d grants", next.id, lease.id, l.grants())
 		}
 	})
 }
@@ -277,8 +303,8 @@ func TestAnOutageEndsAnEpochAndNotTheLease(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		l.set(nil)
 		next := mustWait(t, k)
-		if next == lease || next.id != lease.id || l.grants != 1 {
-			t.Fatalf("after the outage: epoch %p on lease %d, %d grants; before %p on %d", next, next.id, l.grants, lease, lease.id)
+		if next == lease || next.id != lease.id || l.grants() != 1 {
+			t.Fatalf("after the outage: epoch %p on lease %d, %d grants; before %p on %d", next, next.id, l.grants(), lease, lease.id)
 		}
 		if sent := next.win.sent.elapsed(now()); time.Since(l.begun)-sent < ended {
 			t.Errorf("the new epoch counts from a renewal that was sent before the old one ended")
@@ -306,7 +332,7 @@ func TestALateAnswerRevivesNothing(t *testing.T) {
 func TestNoLeaseByTheEndOfTheContext(t *testing.T) {
 	t.Parallel()
 	keep(t, tenSeconds, func(t *testing.T, k *keeper, l *line) {
-		l.grant = func(context.Context) error { return rpctypes.ErrNoLeader }
+		l.setGrant(func(context.Context) error { return rpctypes.ErrNoLeader })
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		_, err := k.wait(ctx)
@@ -316,15 +342,14 @@ func TestNoLeaseByTheEndOfTheContext(t *testing.T) {
 		if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, rpctypes.ErrNoLeader) {
 			t.Errorf("wait = %v, want both why it ended and what was in the way", err)
 		}
-		before := l.grants
-		time.Sleep(time.Hour)
-		if l.grants > before+1 {
-			t.Errorf("%d grants were tried with nobody waiting", l.grants-before)
+		if k.health() == nil {
+			t.Error("healthy without a lease")
 		}
-		l.mu.Lock()
-		l.grant = nil
-		l.mu.Unlock()
-		mustWait(t, k)
+		l.setGrant(nil) // etcd is back: a probe must see that, though nobody asks for the lease
+		time.Sleep(2 * time.Second)
+		if err := k.health(); err != nil || k.margin() == 0 {
+			t.Errorf("health %v, margin %v after etcd came back", err, k.margin())
+		}
 	})
 }
 
@@ -332,7 +357,7 @@ func TestARefusalIsToldAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, refusal := range []error{rpctypes.ErrPermissionDenied, rpctypes.ErrAuthFailed, rpctypes.ErrNoSpace} {
 		keep(t, tenSeconds, func(t *testing.T, k *keeper, l *line) {
-			l.grant = func(context.Context) error { return refusal }
+			l.setGrant(func(context.Context) error { return refusal })
 			var callers sync.WaitGroup
 			for range 3 {
 				callers.Go(func() {
@@ -345,6 +370,11 @@ func TestARefusalIsToldAtOnce(t *testing.T) {
 			if took := time.Since(l.begun); took != 0 {
 				t.Errorf("%v was told after %v", refusal, took)
 			}
+			before := l.grants()
+			time.Sleep(time.Hour)
+			if n := l.grants() - before; n > 0 {
+				t.Errorf("%d leases were asked for with nobody waiting", n)
+			}
 		})
 	}
 }
@@ -352,7 +382,7 @@ func TestARefusalIsToldAtOnce(t *testing.T) {
 func TestEndIsToldToThoseWhoWait(t *testing.T) {
 	t.Parallel()
 	keep(t, tenSeconds, func(t *testing.T, k *keeper, l *line) {
-		l.grant = func(ctx context.Context) error { return never(ctx, 0) }
+		l.setGrant(func(ctx context.Context) error { return never(ctx, 0) })
 		time.AfterFunc(time.Second, func() { k.end(ErrClosed) })
 		if _, err := k.wait(t.Context()); !errors.Is(err, ErrClosed) {
 			t.Errorf("wait = %v, want ErrClosed", err)
@@ -367,7 +397,7 @@ func TestEndIsToldToThoseWhoWait(t *testing.T) {
 func TestAGrantDuringTheEndIsGivenBack(t *testing.T) {
 	t.Parallel()
 	keep(t, tenSeconds, func(t *testing.T, k *keeper, l *line) {
-		l.grant = func(ctx context.Context) error { return takes(ctx, 2*time.Second) }
+		l.setGrant(func(ctx context.Context) error { return takes(ctx, 2*time.Second) })
 		time.AfterFunc(time.Second, func() { k.end(ErrClosed) })
 		if _, err := k.wait(t.Context()); !errors.Is(err, ErrClosed) {
 			t.Errorf("wait = %v", err)
@@ -391,6 +421,59 @@ func TestCloseEndsTheEpochWithItsCause(t *testing.T) {
 		}
 		if !errors.Is(context.Cause(lease.ctx), ErrClosed) {
 			t.Errorf("the epoch ended with %v", context.Cause(lease.ctx))
+		}
+	})
+}
+
+// A lease that is gone, with the right to have another, is replaced slowly once the right is back, with nobody waiting.
+func TestARightThatComesBack(t *testing.T) {
+	t.Parallel()
+	keep(t, tenSeconds, func(t *testing.T, k *keeper, l *line) {
+		lease := mustWait(t, k)
+		l.setGrant(func(context.Context) error { return rpctypes.ErrPermissionDenied })
+		l.revoke(lease.id)
+		<-lease.ctx.Done()
+		before := l.grants()
+		time.Sleep(time.Minute)
+		if n := l.grants() - before; n < 5 || n > 7 {
+			t.Errorf("%d leases were asked for in a minute", n)
+		}
+		l.setGrant(nil)
+		time.Sleep(refusedPause + time.Second)
+		if err := k.health(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// The answers of an older raft term prolong nothing: the epoch ends at its deadline, the lease is given up, and another one is trusted.
+func TestOldTermsGiveTheLeaseUp(t *testing.T) {
+	t.Parallel()
+	keep(t, tenSeconds, func(t *testing.T, k *keeper, l *line) {
+		lease := mustWait(t, k)
+		l.set(func(context.Context, time.Duration) error { return errOldTerm })
+		<-lease.ctx.Done()
+		if at := time.Since(l.begun); at != 9*time.Second {
+			t.Errorf("the epoch ended after %v", at)
+		}
+		l.set(nil)
+		time.Sleep(time.Second)
+		if next := mustWait(t, k); next.id == lease.id && len(l.dropped) == 0 {
+			t.Log("the term was right again before the question")
+		}
+	})
+}
+
+// A suspicion makes the keeper ask at once.
+func TestDoubtAsksAtOnce(t *testing.T) {
+	t.Parallel()
+	keep(t, tenSeconds, func(t *testing.T, k *keeper, l *line) {
+		lease := mustWait(t, k)
+		l.revoke(lease.id)
+		k.doubt()
+		<-lease.ctx.Done()
+		if at := time.Since(l.begun); at != 0 {
+			t.Errorf("noticed after %v", at)
 		}
 	})
 }

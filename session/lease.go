@@ -47,7 +47,8 @@ func (l *Lease) Err() error {
 		return context.Cause(l.ctx)
 	}
 	if l.left() <= 0 {
-		return l.expired()
+		l.cancel(l.expired()) // for good: the wall clock may be set back in a moment
+		return context.Cause(l.ctx)
 	}
 	return nil
 }

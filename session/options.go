@@ -82,7 +82,7 @@ func (o *options) check() (keyspace.Space, error) {
 		return keys, err
 	case o.ttl <= 0 || o.ttl > 9_000_000_000*time.Second:
 		return keys, fmt.Errorf("TTL %v: must be more than zero", o.ttl)
-	case o.allow.rate < 0 || o.allow.rate >= 1:
+	case !(o.allow.rate >= 0 && o.allow.rate < 1): // not a number is neither
 		return keys, fmt.Errorf("rate allowance %v: must be at least 0 and below 1", o.allow.rate)
 	case o.allow.margin < 0:
 		return keys, fmt.Errorf("margin %v: must not be negative", o.allow.margin)

@@ -29,6 +29,7 @@ type Session struct {
 	hub    *hub.Hub
 	keeper *keeper
 	start  sync.Once // the keeper's goroutine
+	term   uint64    // the highest raft term that a renewal was answered in; for the keeper's goroutine alone
 
 	mu     sync.Mutex    // protects what follows
 	closed chan struct{} // made by the first Close, closed when it has done its work
@@ -63,6 +64,7 @@ func New(client *clientv3.Client, opts ...Option) *Session {
 		Refence: func(ctx context.Context, e hub.Epoch, stale int64) error {
 			return e.(*Lease).self.refresh(ctx, stale, s.hub.Go)
 		},
+		Suspect: func() { s.keeper.doubt() },
 	})
 	s.keeper = newKeeper(s.wire(), s.opts.allow, s.logged(trace))
 	return s
@@ -118,8 +120,8 @@ func (s *Session) Healthy() error {
 	return nil
 }
 
-// Margin is how long everything that is held would last if no renewal came through any more. It is between two thirds of the TTL and
-// the whole of it while all is well, and zero when no lease is live.
+// Margin is how long everything that is held would last if no renewal came through any more, and zero when no lease is live. It starts
+// at nine tenths of the TTL with each renewal, and falls by a third of the TTL until the next, while all is well.
 func (s *Session) Margin() time.Duration { return s.keeper.margin() }
 
 // Close ends everything that is held and revokes the lease, so that what was held is free at once. It waits for the answer as

@@ -23,7 +23,7 @@ const attempt = 5 * time.Second
 func (s *Session) wire() wire {
 	return wire{
 		grant:  s.grant,
-		renew:  s.renewer(),
+		renew:  s.renew,
 		drop:   s.giveBack,
 		gone:   func(err error) bool { return errors.Is(err, rpctypes.ErrLeaseNotFound) },
 		denied: isDenied,
@@ -43,7 +43,7 @@ func (s *Session) grant(ctx context.Context) (granted, error) {
 	if err != nil {
 		return g, err
 	}
-	g.id, g.ttl = resp.ID, time.Duration(resp.TTL)*time.Second
+	g.id, g.ttl, s.term = resp.ID, time.Duration(resp.TTL)*time.Second, resp.RaftTerm
 	g.self = newIdentity(s.client, s.keys.Session(int64(g.id)), g.id, s.hub.Self.String())
 	if err := g.self.put(ctx); err != nil {
 		s.giveBack(ctx, g.id)
@@ -64,21 +64,21 @@ func (s *Session) giveBack(ctx context.Context, id clientv3.LeaseID) {
 	}
 }
 
-// renewer returns the function that renews a lease. It ignores the answers of a member whose raft term is below the highest seen: a
-// leader that slept through its own replacement must not prolong anything.
-func (s *Session) renewer() func(context.Context, clientv3.LeaseID) (time.Duration, error) {
-	var term uint64 // only the keeper's goroutine renews
-	return func(ctx context.Context, id clientv3.LeaseID) (time.Duration, error) {
-		resp, err := s.client.KeepAliveOnce(ctx, id)
-		if err != nil {
-			return 0, err
-		}
-		if resp.RaftTerm < term {
-			return 0, fmt.Errorf("answer of raft term %d after one of term %d", resp.RaftTerm, term)
-		}
-		term = resp.RaftTerm
-		return time.Duration(resp.TTL) * time.Second, nil
+// errOldTerm says that a renewal was answered by a member whose raft term is below the highest seen: a leader that slept through its own
+// replacement must not prolong anything.
+var errOldTerm = errors.New("the answer of an older raft term")
+
+// renew renews a lease. Only the keeper's goroutine grants and renews, so the highest term needs no lock; a new lease begins anew.
+func (s *Session) renew(ctx context.Context, id clientv3.LeaseID) (time.Duration, error) {
+	resp, err := s.client.KeepAliveOnce(ctx, id)
+	if err != nil {
+		return 0, err
 	}
+	if resp.RaftTerm < s.term {
+		return 0, fmt.Errorf("%w: %d after %d", errOldTerm, resp.RaftTerm, s.term)
+	}
+	s.term = resp.RaftTerm
+	return time.Duration(resp.TTL) * time.Second, nil
 }
 
 // revoke gives the lease back, sending that again until it is answered. A lease that is gone is as good as revoked.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -58,9 +59,15 @@ func (l *Line) advance(ctx context.Context, e hub.Epoch, t *turn) error {
 	defer cancel()
 	for {
 		err := l.step(ctx, e, t)
-		if !errors.Is(err, errAgain) {
-			return err
+		switch {
+		case errors.Is(err, errAgain):
+			continue
+		case err != nil && e.Err() != nil:
+			return fmt.Errorf("the lease was lost while waiting: %v", err) // whatever that was: the next epoch decides
+		case errors.Is(err, rpctypes.ErrLeaseNotFound):
+			l.hub.Suspect()
 		}
+		return err
 	}
 }
 

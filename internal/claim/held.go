@@ -123,6 +123,7 @@ func (h *Held) watch(context.Context) {
 		gone, err := h.watchOnce()
 		if gone {
 			h.cancel(&session.LostError{Reason: session.Deleted})
+			h.line.hub.Suspect() // perhaps the whole lease is gone
 			return
 		}
 		h.line.hub.Log.Debug("the watch of a held key ended; opening another", "key", h.key, "error", err)
@@ -163,9 +164,7 @@ func (h *Held) Release(ctx context.Context) error {
 	if again {
 		return nil
 	}
-	if h.ctx.Err() == nil && h.epoch.Err() != nil {
-		h.cancel(h.epoch.Err()) // the clocks are past the deadline, but no timer has run yet
-	}
+	_ = h.epoch.Err() // ends the epoch, and the hold with it, if the clocks are past the deadline but no timer has run yet
 	if !h.stop() || !h.end(session.ErrReleased) {
 		<-h.ctx.Done()
 		return context.Cause(h.ctx)
@@ -180,7 +179,7 @@ func (h *Held) Release(ctx context.Context) error {
 
 // explain is the error of a release whose answer did not come.
 func (h *Held) explain(err error) error {
-	if err == nil || errors.Is(err, session.ErrLost) || retry.Of(err) == retry.Never {
+	if err == nil || errors.Is(err, session.ErrLost) || errors.Is(err, session.ErrClosed) || retry.Of(err) == retry.Never {
 		return err
 	}
 	if lost := h.epoch.Err(); lost != nil {

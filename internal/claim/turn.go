@@ -26,6 +26,8 @@ func (l *Line) handOver(ctx context.Context, h *Held) (turn, error) {
 		return turn{debt: d}, err
 	case found != nil:
 		return turn{entry: &entry{key: d.slot, rev: found.CreateRevision, epoch: h.epoch}}, nil
+	case !sure && h.epoch.Err() != nil: // the lease went, and the key with it
+		return turn{}, h.epoch.Err()
 	case !sure:
 		return turn{}, &session.LostError{Reason: session.Deleted}
 	}

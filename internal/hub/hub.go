@@ -26,7 +26,8 @@ type Epoch interface {
 	ID() clientv3.LeaseID
 	// Context ends, with a cause, before the lease can expire on the server.
 	Context() context.Context
-	// Err is nil while the lease is certainly ours. It reads the clocks, so it is right even where no timer could run.
+	// Err is nil while the lease is certainly ours. It reads the clocks, so it is right even where no timer could run, and what it
+	// has said once is for good.
 	Err() error
 	// Deadline is the moment until which the lease is certainly ours, as far as is known now.
 	Deadline() time.Time
@@ -61,6 +62,8 @@ type Config struct {
 	// Refence writes the session key again, until that is acknowledged, unless its revision differs from stale already. After
 	// it, no claim that compared the stale revision can commit any more, and so a read is proof.
 	Refence func(ctx context.Context, e Epoch, stale int64) error
+	// Suspect makes the session ask now whether its lease is alive, instead of at the next renewal: there is a sign that it is not.
+	Suspect func()
 }
 
 // Hub is the meeting point of one session's packages.
@@ -76,6 +79,7 @@ type Hub struct {
 	closed bool
 	busy   bool // the goroutine that resets the connection's backoff runs
 	shared map[string]*share
+	ended  map[string]int // mirrors that have ended by themselves, by prefix
 	group  sync.WaitGroup
 
 	janitor janitor
@@ -88,6 +92,7 @@ func New(c Config) *Hub {
 		Lines:  stream.New("line"),
 		Holds:  stream.New("hold"),
 		shared: make(map[string]*share),
+		ended:  make(map[string]int),
 	}
 	h.ctx, h.cancel = context.WithCancelCause(context.Background())
 	return h
@@ -140,6 +145,8 @@ func (h *Hub) Close(ctx context.Context, cause error) error {
 
 	done := make(chan struct{})
 	go func() { h.group.Wait(); close(done) }() // it ends with the group, whose goroutines all obey h.ctx
+	defer h.Holds.Close()
+	defer h.Lines.Close()
 	select {
 	case <-done:
 		return nil

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 
 	"etcdkit/internal/retry"
@@ -21,12 +22,17 @@ func (h *Hub) CleanUp(what string, f func(ctx context.Context) error) {
 	ran := h.Go(func(ctx context.Context) {
 		defer h.janitor.done()
 		var pause retry.Backoff
+		level := slog.LevelWarn // once; it may be tried for as long as an outage lasts
 		for {
 			err := f(ctx)
 			if err == nil {
 				return
 			}
-			h.Log.Warn("clean-up failed, will be tried again", "what", what, "error", err)
+			if ctx.Err() != nil {
+				return
+			}
+			h.Log.Log(ctx, level, "clean-up failed, will be tried again", "what", what, "error", err)
+			level = slog.LevelDebug
 			if pause.Wait(ctx) != nil {
 				return
 			}

@@ -35,6 +35,7 @@ type Stream struct {
 	name       string
 	generation atomic.Uint64
 	last       atomic.Pointer[Watch] // the last one that was tried; nil before the first
+	givenUp    atomic.Bool           // a watch was given up before it was created
 }
 
 // New returns a Stream that no other shares, whatever its name: that is for who reads the server's traffic.
@@ -67,6 +68,9 @@ func (s *Stream) Watch(ctx context.Context, client *clientv3.Client, key string,
 	w.ctx = metadata.NewOutgoingContext(w.ctx, s.metadata(w.generation))
 
 	if err := w.open(opts); err != nil {
+		if w.ctx.Err() != nil {
+			s.givenUp.Store(true)
+		}
 		w.cancel(err)
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
@@ -110,11 +114,17 @@ func (w *Watch) open(opts []clientv3.OpOption) error {
 
 // giveUp ends an attempt that had no answer for too long.
 func (w *Watch) giveUp() {
-	if conn := w.client.ActiveConnection(); conn != nil && conn.GetState() != connectivity.Ready {
-		w.cancel(errUnconnected)
+	if connected(w.client) {
+		w.cancel(errStuck)
 		return
 	}
-	w.cancel(errStuck)
+	w.cancel(errUnconnected)
+}
+
+// connected is true as well for a client without a connection of its own, which stands on another.
+func connected(client *clientv3.Client) bool {
+	conn := client.ActiveConnection()
+	return conn == nil || conn.GetState() == connectivity.Ready
 }
 
 // Replace ends this watch and gives its stream up: whoever comes next gets a new one. The other watches on the old stream stay.
@@ -132,7 +142,8 @@ func (w *Watch) RequestProgress(ctx context.Context) error {
 	return w.client.RequestProgress(metadata.NewOutgoingContext(ctx, w.stream.metadata(w.generation)))
 }
 
-// Close sees to it that nothing is left of the stream, once the contexts of the watches on it have ended.
+// Close sees to it that nothing is left of the stream, once the contexts of the watches on it have ended. It misses a connection
+// that breaks at the very moment.
 func (s *Stream) Close() {
 	if w := s.last.Load(); w != nil {
 		w.sweep()
@@ -142,7 +153,11 @@ func (s *Stream) Close() {
 // sweep opens one more watch on the stream and ends it. The client closes a stream when the last watch on it ends, but not if the
 // server did not know that watch at the time, because it was still being created, or created again after a reconnect: such a
 // stream stays open with nothing on it. Sweeping needs a connection, so nobody waits for it; it ends with the client at the latest.
+// Where it is not needed it is not done: if the watch is refused just when the client is closed, that can hang (#17611).
 func (w *Watch) sweep() {
+	if !w.stream.givenUp.Swap(false) && connected(w.client) {
+		return
+	}
 	ctx, cancel := context.WithCancel(metadata.NewOutgoingContext(w.client.Ctx(), w.stream.metadata(w.generation)))
 	go func() {
 		defer cancel()

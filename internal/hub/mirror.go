@@ -1,0 +1,49 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"etcdkit/internal/mirror"
+)
+
+// errUnused ends a mirror that nobody uses any more.
+var errUnused = errors.New("no longer used")
+
+// Mirror returns the mirror of the keys that begin with prefix, one for all who ask for the same, and what gives it back. It runs until the
+// last one has given it back, or the hub closes.
+func (h *Hub) Mirror(prefix string) (m *mirror.Mirror, release func()) {
+	h.mu.Lock()
+	key := fmt.Sprintf("mirror %d of %s", h.ended[prefix], prefix)
+	h.mu.Unlock()
+	shared := h.Share(key, func() (any, func()) {
+		ctx, cancel := context.WithCancelCause(h.ctx)
+		run := &mirrorRun{Mirror: mirror.New(h.Client, prefix, h.Log)}
+		run.start = sync.OnceFunc(func() {
+			h.Go(func(context.Context) {
+				_ = run.Run(ctx) // who waits for the mirror gets the error
+				if ctx.Err() == nil {
+					h.retire(prefix)
+				}
+			})
+		})
+		return run, func() { cancel(errUnused) }
+	}).(*mirrorRun)
+	shared.start() // not in open, which runs under the hub's lock
+	return shared.Mirror, func() { h.Unshare(key) }
+}
+
+// retire sees to it that a mirror that has ended by itself is not handed out any more: what was in its way may be gone.
+func (h *Hub) retire(prefix string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.ended[prefix]++
+}
+
+// mirrorRun is a mirror and what starts its loop, once.
+type mirrorRun struct {
+	*mirror.Mirror
+	start func()
+}

@@ -1,0 +1,91 @@
+package mirror
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// Update is a difference between two states, or, as the first of a walk, between nothing and a state.
+type Update struct {
+	// Revision is that of the state after it.
+	Revision int64
+	// Puts are the keys that were created or written, in commit order: by ModRevision, then by key.
+	Puts []Put
+	// Deletes are the keys that are gone, as they were, in the order of keys.
+	Deletes []*Item
+	// Resynced tells that it comes from a new list, so that changes which undid each other may be missing. It is not set on the
+	// first of a walk.
+	Resynced bool
+}
+
+// Put is a key that was created or written.
+type Put struct {
+	*Item
+	// Prev is what the follower was told of the key before; nil if nothing.
+	Prev *Item
+}
+
+// change is what became of a key: old is nil where it was created, new where it was deleted.
+type change struct{ old, new *Item }
+
+// diff is a net difference: one change for each key, whatever happened in between.
+type diff map[string]change
+
+// add appends a change of one key. What comes back to where it began is no difference.
+func (d diff) add(key string, old, new *Item) {
+	if earlier, ok := d[key]; ok {
+		old = earlier.old
+	}
+	if same(old, new) {
+		delete(d, key)
+		return
+	}
+	d[key] = change{old, new}
+}
+
+// merge appends the changes of a later difference.
+func (d diff) merge(later diff) {
+	for key, c := range later {
+		d.add(key, c.old, c.new)
+	}
+}
+
+// update puts a difference into the order in which followers get it.
+func (d diff) update(revision int64, resynced bool) *Update {
+	u := &Update{Revision: revision, Resynced: resynced}
+	for _, c := range d {
+		if c.new == nil {
+			u.Deletes = append(u.Deletes, c.old)
+		} else {
+			u.Puts = append(u.Puts, Put{Item: c.new, Prev: c.old})
+		}
+	}
+	slices.SortFunc(u.Deletes, func(a, b *Item) int { return strings.Compare(a.Key, b.Key) })
+	slices.SortFunc(u.Puts, func(a, b Put) int {
+		return cmp.Or(cmp.Compare(a.ModRevision, b.ModRevision), strings.Compare(a.Key, b.Key))
+	})
+	return u
+}
+
+// between tells how one state becomes another.
+func between(from, to map[string]*Item) diff {
+	d := diff{}
+	for key, item := range from {
+		if to[key] == nil {
+			d.add(key, item, nil)
+		}
+	}
+	for key, item := range to {
+		d.add(key, from[key], item)
+	}
+	return d
+}
+
+// same compares by revision: no key is written twice at one.
+func same(a, b *Item) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.ModRevision == b.ModRevision
+}

@@ -1,0 +1,48 @@
+package mirror
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+// freshness is what is known about being in step.
+type freshness struct {
+	proof time.Time // when the state was last known to be etcd's
+	stale bool      // something happened since that casts doubt on it
+	told  bool      // and the log has been told
+}
+
+// Stale returns zero while the mirror is in step with etcd, as far as is known, else for how long that is not proven.
+func (m *Mirror) Stale() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.fresh.stale {
+		return 0
+	}
+	return max(time.Since(m.fresh.proof), 1) // never zero, however coarse the clock
+}
+
+// confirm notes that the state is the one of a read begun at that time, or newer.
+func (m *Mirror) confirm(at time.Time) {
+	m.mu.Lock()
+	told := m.fresh.told
+	m.fresh = freshness{proof: at}
+	m.mu.Unlock()
+	if told {
+		m.log.Info("mirror is in step again")
+	}
+}
+
+// doubt notes that the state may be old, and why. The log is told once for each outage.
+func (m *Mirror) doubt(err error) {
+	m.mu.Lock()
+	level := slog.LevelWarn
+	if m.fresh.told {
+		level = slog.LevelDebug
+	}
+	m.fresh.stale, m.fresh.told = true, true
+	m.last = err
+	m.mu.Unlock()
+	m.log.Log(context.Background(), level, "mirror is out of step", "error", err)
+}

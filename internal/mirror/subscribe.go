@@ -1,0 +1,111 @@
+package mirror
+
+import (
+	"context"
+	"iter"
+	"slices"
+)
+
+// subscription is one walk over the updates. What it was not told yet waits for it as one net difference.
+type subscription struct {
+	wake chan struct{} // holds a token when there is something to tell
+
+	// Protected by the mirror's mutex.
+	pending  diff
+	due      bool // there is an update, even if it is empty: the first
+	resynced bool
+}
+
+// Updates walks from the whole state, as the first update, to each difference, as it comes. A consumer that is slower than the
+// changes gets them folded. The last pair is nil and an error: the cause of ctx's end, or that of Run.
+func (m *Mirror) Updates(ctx context.Context) iter.Seq2[*Update, error] {
+	return func(yield func(*Update, error) bool) {
+		if err := m.Ready(ctx); err != nil {
+			yield(nil, err)
+			return
+		}
+		s := m.subscribe()
+		defer m.unsubscribe(s)
+		for {
+			u, err := m.next(ctx, s)
+			if !yield(u, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func (m *Mirror) subscribe() *subscription {
+	s := &subscription{wake: make(chan struct{}, 1), due: true}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s.pending = between(nil, m.state.items)
+	m.subs = append(slices.Clip(m.subs), s) // a copy: others may be walking over the old one
+	return s
+}
+
+func (m *Mirror) unsubscribe(s *subscription) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.subs = slices.DeleteFunc(slices.Clone(m.subs), func(other *subscription) bool { return other == s })
+}
+
+// next waits for an update. What was known when Run returned is still told, before its error.
+func (m *Mirror) next(ctx context.Context, s *subscription) (*Update, error) {
+	for {
+		ended := false
+		select {
+		case <-m.done:
+			ended = true
+		default:
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if u := m.take(s); u != nil {
+			return u, nil
+		}
+		if ended {
+			return nil, m.ended()
+		}
+		select {
+		case <-s.wake:
+		case <-m.done:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// take returns what a subscription was not told yet, nil if that is nothing.
+func (m *Mirror) take(s *subscription) *Update {
+	m.mu.Lock()
+	if !s.due && len(s.pending) == 0 {
+		m.mu.Unlock()
+		return nil
+	}
+	d, revision, resynced := s.pending, m.state.revision, s.resynced
+	s.pending, s.due, s.resynced = diff{}, false, false
+	m.mu.Unlock()
+	return d.update(revision, resynced) // sorting can take a while
+}
+
+// deliverLocked adds a difference to what each subscription is to be told, and returns whom to wake once the mutex is free.
+func (m *Mirror) deliverLocked(d diff, resynced bool) []*subscription {
+	if len(d) == 0 {
+		return nil
+	}
+	for _, s := range m.subs {
+		s.pending.merge(d)
+		s.resynced = (s.resynced || resynced) && !s.due
+	}
+	return m.subs
+}
+
+func wakeAll(subs []*subscription) {
+	for _, s := range subs {
+		select {
+		case s.wake <- struct{}{}:
+		default: // it has a token already
+		}
+	}
+}

@@ -1,0 +1,121 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// walk pulls updates one by one.
+type walk struct {
+	t    *testing.T
+	next func() (*Update, error, bool)
+}
+
+func newWalk(t *testing.T, ctx context.Context, m *Mirror) *walk {
+	next, stop := iter.Pull2(m.Updates(ctx))
+	t.Cleanup(stop)
+	return &walk{t, next}
+}
+
+func (w *walk) expect(want string) {
+	w.t.Helper()
+	u, err, ok := w.next()
+	if !ok || err != nil {
+		w.t.Fatalf("Updates ended with %v, %v, want %q", err, ok, want)
+	}
+	if got := text(u); got != want {
+		w.t.Errorf("update %q, want %q", got, want)
+	}
+}
+
+func events(s *script, evs ...*clientv3.Event) {
+	s.send(clientv3.WatchResponse{Events: evs})
+	synctest.Wait()
+}
+
+func TestUpdates(t *testing.T) {
+	play(t, func(t *testing.T) {
+		s := newScript()
+		m, _ := start(t, s)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		w := newWalk(t, ctx, m)
+		w.expect("10: +p/a5")
+		events(s, put("p/b", 11))
+		w.expect("11: +p/b11")
+		events(s, put("p/a", 12), del("p/b", 12))
+		w.expect("12: -p/b11 ~p/a12<5")
+
+		events(s, put("p/c", 13)) // a slow consumer: all this is one difference
+		events(s, put("p/d", 14))
+		events(s, del("p/c", 15), put("p/d", 15))
+		w.expect("15: +p/d15")
+
+		because := errors.New("because")
+		time.AfterFunc(time.Second, func() { cancel(because) })
+		if u, err, ok := w.next(); u != nil || !errors.Is(err, because) || !ok {
+			t.Errorf("after ctx's end: %v, %v, %v", u, err, ok)
+		}
+		if _, _, ok := w.next(); ok {
+			t.Error("there is a pair after the last one")
+		}
+	})
+}
+
+func TestUpdatesOfNothing(t *testing.T) {
+	play(t, func(t *testing.T) {
+		s := newScript()
+		m, _ := start(t, s)
+		events(s, del("p/a", 11))
+		w := newWalk(t, t.Context(), m)
+		w.expect("11:") // an empty prefix is a state too
+		events(s, put("p/x", 12), put("p/y", 12))
+		events(s, del("p/x", 13), del("p/y", 13)) // came and went: nothing to tell
+		events(s, put("p/z", 14))
+		w.expect("14: +p/z14")
+	})
+}
+
+func TestUpdatesAcrossLists(t *testing.T) {
+	play(t, func(t *testing.T) {
+		s := newScript()
+		m, _ := start(t, s)
+		early, late := newWalk(t, t.Context(), m), m.subscribe()
+		early.expect("10: +p/a5")
+		s.turn(func() { s.list, s.check = listOf(20, put("p/b", 15)), checkOf(header(20)) })
+		s.send(clientv3.WatchResponse{Canceled: true, CompactRevision: 18})
+		time.Sleep(time.Second)
+		early.expect("20: -p/a5 +p/b15 resynced")
+		if got := text(m.take(late)); got != "20: +p/b15" { // the first of a walk is the state, wherever that comes from
+			t.Errorf("the first update is %q", got)
+		}
+		events(s, put("p/c", 21))
+		early.expect("21: +p/c21")
+	})
+}
+
+func TestBreakFrees(t *testing.T) {
+	play(t, func(t *testing.T) {
+		s := newScript()
+		m, _ := start(t, s)
+		stay := newWalk(t, t.Context(), m)
+		stay.expect("10: +p/a5")
+		for range m.Updates(t.Context()) {
+			break
+		}
+		if len(m.subs) != 1 {
+			t.Errorf("%d subscriptions after break, want the other one alone", len(m.subs))
+		}
+		for u := range m.Updates(t.Context()) { // ranging again starts anew
+			if got := text(u); got != "10: +p/a5" {
+				t.Errorf("the second walk begins with %q", got)
+			}
+			break
+		}
+	})
+}

@@ -1,0 +1,135 @@
+package mirror
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"etcdkit/internal/retry"
+	"etcdkit/internal/stream"
+)
+
+// live lists if it must, and keeps the state in step for as long as one watch lives.
+func (m *Mirror) live(ctx context.Context) error {
+	if !m.listed {
+		if err := m.resync(ctx); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	w, hangUp, err := m.watch(ctx)
+	defer hangUp() // not before the check has ended: see stream.Watch.RequestProgress
+	if err == nil {
+		var check sync.WaitGroup
+		check.Go(func() { cancel(m.check(ctx, w)) })
+		cancel(m.follow(ctx, w))
+		check.Wait()
+		err = context.Cause(ctx)
+	}
+	// What cannot be watched must be listed, and if it cannot be listed either, that is the end. It is mostly compaction.
+	m.listed = retry.Of(err) != retry.Never
+	return err
+}
+
+// watch opens a watch that goes on from the state. ctx bounds the opening; the watch lives until hangUp.
+func (m *Mirror) watch(ctx context.Context) (w *stream.Watch, hangUp func(), err error) {
+	watching, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
+	defer stop()
+	// From the last change, not from the last notification of progress: that has run ahead of events in old servers
+	// (etcd-io/etcd#15220). Fragments are put together by the client, and keep the responses below its limit.
+	w, err = m.stream.Watch(watching, m.client, m.prefix, clientv3.WithPrefix(), clientv3.WithRev(m.applied()+1),
+		clientv3.WithProgressNotify(), clientv3.WithFragment())
+	return w, func() { cancel(nil) }, err
+}
+
+// resync lists the prefix and delivers what is different.
+func (m *Mirror) resync(ctx context.Context) error {
+	begun, known := time.Now(), m.applied()
+	l, err := m.list(ctx)
+	if err != nil {
+		return err
+	}
+	if err := m.adopt(l, known); err != nil {
+		return err
+	}
+	m.listed = true
+	m.confirm(begun)
+	return nil
+}
+
+func (m *Mirror) adopt(l *listing, known int64) error {
+	m.mu.Lock()
+	err := m.lineage.check(l.header, known)
+	if err != nil {
+		m.mu.Unlock()
+		return err
+	}
+	first := m.state.revision == 0
+	m.lineage.id = l.header.GetClusterId()
+	d := m.state.replace(l.items, l.header.GetRevision())
+	m.seen = max(m.seen, m.state.revision)
+	wake := m.deliverLocked(d, true)
+	m.mu.Unlock()
+	wakeAll(wake)
+	if first {
+		close(m.ready)
+	}
+	return nil
+}
+
+// follow applies what the watch delivers until it ends. It returns why.
+func (m *Mirror) follow(ctx context.Context, w *stream.Watch) error {
+	for {
+		select {
+		case resp, ok := <-w.Responses:
+			if !ok {
+				return errClosed // a final error is lost if the client could not hand it over at once
+			}
+			if err := resp.Err(); err != nil {
+				return err
+			}
+			if err := m.receive(&resp); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// receive applies one response: events of whole transactions, or a notification of progress.
+func (m *Mirror) receive(resp *clientv3.WatchResponse) error {
+	m.mu.Lock()
+	if err := m.lineage.check(resp.Header, 0); err != nil {
+		m.mu.Unlock()
+		return err
+	}
+	d, dropped := m.state.apply(resp.Events)
+	m.seen = max(m.seen, m.state.revision)
+	if resp.IsProgressNotify() { // only of this: the header of a response with events can be ahead of the last of them
+		m.seen = max(m.seen, resp.Header.GetRevision())
+	}
+	wake := m.deliverLocked(d, false)
+	m.mu.Unlock()
+
+	wakeAll(wake)
+	select {
+	case m.advanced <- struct{}{}:
+	default:
+	}
+	if dropped > 0 {
+		m.log.Debug("mirror dropped events that it had already", "events", dropped)
+	}
+	return nil
+}
+
+// applied returns the revision of the state.
+func (m *Mirror) applied() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.state.revision
+}
