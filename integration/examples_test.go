@@ -15,7 +15,7 @@ func root(t *testing.T, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(soon(t), "go", args...)
 	cmd.Dir = ".."
-	cmd.Env = append(os.Environ(), "GOWORK=off", "ETCD_ENDPOINTS="+cluster.SharedEndpoints()[0])
+	cmd.Env = append(os.Environ(), "GOWORK=off", "ETCDKIT_ENDPOINTS="+cluster.SharedEndpoints()[0])
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("go %v: %v\n%s", args, err, out)

@@ -241,7 +241,10 @@ func TestMirrorLeavesNothingBehind(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var running sync.WaitGroup
 		running.Go(func() { _ = m.Run(ctx) })
-		for range m.Updates(t.Context()) {
+		for _, err := range m.Updates(t.Context()) {
+			if err != nil {
+				t.Error(err)
+			}
 			break // one walk is broken off
 		}
 		f := follow(t, m)

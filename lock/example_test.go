@@ -19,7 +19,7 @@ import (
 // The examples run against a real etcd: integration gives them one, and where there is none they are skipped.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if os.Getenv("ETCD_ENDPOINTS") == "" {
+	if os.Getenv("ETCDKIT_ENDPOINTS") == "" {
 		if err := flag.Set("test.skip", "^Example"); err != nil {
 			log.Fatal(err)
 		}
@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 
 // connect is what a program does once.
 func connect() (client *clientv3.Client, s *session.Session, closeBoth func()) {
-	client, err := clientv3.New(session.ClientConfig(strings.Split(os.Getenv("ETCD_ENDPOINTS"), ",")...))
+	client, err := clientv3.New(session.ClientConfig(strings.Split(os.Getenv("ETCDKIT_ENDPOINTS"), ",")...))
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -10,7 +10,8 @@ import (
 
 // ClientConfig returns a configuration for clientv3.New that suits the kit: a connection that no longer answers is noticed within
 // thirteen seconds (etcd's client never notices, by default), on Linux within three where not even TCP is acknowledged, and a lost one is
-// made again within two (gRPC alone waits up to two minutes). Change what you like, or use a client of your own.
+// made again within two (gRPC alone waits up to two minutes). Change what you like, or use a client of your own. etcd's client writes
+// its warnings to standard error, as JSON; Logger silences it.
 func ClientConfig(endpoints ...string) clientv3.Config {
 	return clientv3.Config{
 		Endpoints:            endpoints,

@@ -18,7 +18,7 @@ import (
 // The examples run against a real etcd: integration gives them one, and where there is none they are skipped.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if os.Getenv("ETCD_ENDPOINTS") == "" {
+	if os.Getenv("ETCDKIT_ENDPOINTS") == "" {
 		if err := flag.Set("test.skip", "^Example"); err != nil {
 			log.Fatal(err)
 		}
@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 
 func Example() {
 	ctx := context.Background()
-	client, err := clientv3.New(session.ClientConfig(strings.Split(os.Getenv("ETCD_ENDPOINTS"), ",")...))
+	client, err := clientv3.New(session.ClientConfig(strings.Split(os.Getenv("ETCDKIT_ENDPOINTS"), ",")...))
 	if err != nil {
 		log.Fatal(err)
 	}

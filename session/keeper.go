@@ -132,7 +132,8 @@ func (k *keeper) run(ctx context.Context) {
 	}
 }
 
-// end ends the current epoch, and there will be no other. It returns the lease, if one is not known to be gone, and its deadline.
+// end ends the current epoch, and there will be no other. It returns the lease, if one is not known to be gone, and until when that is
+// certainly ours: zero if that is not known.
 func (k *keeper) end(cause error) (clientv3.LeaseID, time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -185,15 +186,15 @@ func (k *keeper) margin() time.Duration {
 // right back.
 const refusedPause = 10 * time.Second
 
-// demand waits until somebody waits for a lease, or for the pause if one is needed anyway. It is false when ctx has ended.
+// demand waits until somebody waits for a lease, or for the pause if one is needed anyway. It is false when the keeper was ended.
 func (k *keeper) demand(ctx context.Context, pause time.Duration) bool {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	for {
 		k.mu.Lock()
-		wanted, needed, changed := k.waiting > 0, k.needed, k.changed
+		wanted, needed, changed, over := k.waiting > 0, k.needed, k.changed, k.over != nil
 		k.mu.Unlock()
-		if ctx.Err() != nil {
+		if over {
 			return false
 		}
 		if wanted {

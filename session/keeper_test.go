@@ -413,7 +413,7 @@ func TestAGrantDuringTheEndIsGivenBack(t *testing.T) {
 
 func TestCloseEndsTheEpochWithItsCause(t *testing.T) {
 	t.Parallel()
-	keep(t, tenSeconds, func(t *testing.T, k *keeper, _ *line) {
+	keep(t, tenSeconds, func(t *testing.T, k *keeper, l *line) {
 		lease := mustWait(t, k)
 		id, deadline := k.end(ErrClosed)
 		if id != lease.id || time.Until(deadline) != 9*time.Second {
@@ -421,6 +421,10 @@ func TestCloseEndsTheEpochWithItsCause(t *testing.T) {
 		}
 		if !errors.Is(context.Cause(lease.ctx), ErrClosed) {
 			t.Errorf("the epoch ended with %v", context.Cause(lease.ctx))
+		}
+		time.Sleep(time.Hour)
+		if n := l.grants(); n != 1 {
+			t.Errorf("%d leases were asked for, one of them after the end", n)
 		}
 	})
 }

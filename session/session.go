@@ -15,7 +15,7 @@ import (
 )
 
 // Token is a fencing token: it grows with every exclusive grant of a name. Hand it to what the holder works on, and let that refuse
-// a token lower than one it has seen (package lock/fence). Readers who hold together share one.
+// a token lower than one it has seen (package lock/fence).
 type Token int64
 
 // Session is what a program opens once and gives to everything else of the kit: an etcd client, a key prefix, and one lease that
@@ -125,8 +125,8 @@ func (s *Session) Healthy() error {
 func (s *Session) Margin() time.Duration { return s.keeper.margin() }
 
 // Close ends everything that is held and revokes the lease, so that what was held is free at once. It waits for the answer as
-// long as ctx lives, or for the grace (WithGrace) if ctx is over already, and never past the deadline of the lease; without an
-// answer it returns ErrUncertain, and the lease runs out by itself. The client stays open. A second call returns what the first one did.
+// long as ctx lives, or for the grace (WithGrace) if ctx is over already, and never past the deadline of the lease, or the grace if that
+// has passed; without an answer it returns ErrUncertain, and the lease runs out by itself. The client stays open. A second call returns what the first one did.
 func (s *Session) Close(ctx context.Context) error {
 	s.mu.Lock()
 	first := s.closed == nil
@@ -156,6 +156,9 @@ func (s *Session) Close(ctx context.Context) error {
 // shutdown is what the first Close does.
 func (s *Session) shutdown(ctx context.Context) error {
 	id, deadline := s.keeper.end(ErrClosed)
+	if deadline.IsZero() {
+		deadline = time.Now().Add(s.opts.grace) // the lease may be alive for all we know, so ask, but not for long
+	}
 	ctx, cancel := s.hub.ReleaseContext(ctx, deadline)
 	defer cancel()
 	stop := context.AfterFunc(s.client.Ctx(), cancel) // a closed client answers nothing any more

@@ -1,6 +1,6 @@
 // Command lock is a job that must not run twice at once: start it as often as you like, on as many machines as you like.
 //
-//	ETCD_ENDPOINTS=127.0.0.1:2379 go run ./examples/lock
+//	ETCDKIT_ENDPOINTS=127.0.0.1:2379 go run ./examples/lock
 //
 // Each instance waits for the lock, works for a second, writes its result under the lock's guard, and leaves. Kill one with -9 while it
 // works: the next one is in when the lease has run out. Stop one with Ctrl-C: the next one is in at once.
@@ -33,7 +33,7 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	endpoints := strings.Split(cmp.Or(os.Getenv("ETCD_ENDPOINTS"), "127.0.0.1:2379"), ",")
+	endpoints := strings.Split(cmp.Or(os.Getenv("ETCDKIT_ENDPOINTS"), "127.0.0.1:2379"), ",")
 	client, err := clientv3.New(session.ClientConfig(endpoints...))
 	if err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -63,13 +62,16 @@ func (l *Line) advance(ctx context.Context, e hub.Epoch, t *turn) error {
 		case errors.Is(err, errAgain):
 			continue
 		case err != nil && e.Err() != nil:
-			return fmt.Errorf("the lease was lost while waiting: %v", err) // whatever that was: the next epoch decides
+			return errEpochOver // whatever err is: the next epoch decides
 		case errors.Is(err, rpctypes.ErrLeaseNotFound):
 			l.hub.Suspect()
 		}
 		return err
 	}
 }
+
+// errEpochOver says that the lease was lost while waiting. It is no refusal, whatever the loss was due to.
+var errEpochOver = errors.New("the lease was lost while waiting")
 
 // within returns a context that ends with ctx or with the epoch.
 func within(ctx context.Context, e hub.Epoch) (context.Context, context.CancelFunc) {

@@ -105,13 +105,16 @@ func TestBreakFrees(t *testing.T) {
 		m, _ := start(t, s)
 		stay := newWalk(t, t.Context(), m)
 		stay.expect("10: +p/a5")
-		for range m.Updates(t.Context()) {
+		for _, err := range m.Updates(t.Context()) {
+			if err != nil {
+				t.Error(err)
+			}
 			break
 		}
 		if len(m.subs) != 1 {
 			t.Errorf("%d subscriptions after break, want the other one alone", len(m.subs))
 		}
-		for u := range m.Updates(t.Context()) { // ranging again starts anew
+		for u, err := range m.Updates(t.Context()) { // ranging again starts anew
 			if got := text(u); got != "10: +p/a5" {
 				t.Errorf("the second walk begins with %q", got)
 			}

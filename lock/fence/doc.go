@@ -38,5 +38,5 @@
 // resource: that counts as done in time, which is why claiming comes before reading. Tokens of different locks have nothing to do with
 // each other, and one resource must be under one lock. Tokens come from the revision of the etcd cluster: after a move to another
 // cluster, or a restore from a backup without a raised revision, they begin lower, and each resource refuses them until
-// its memory is reset. Readers that share a lock share a token, and are not fenced from each other.
+// its memory is reset.
 package fence
