@@ -115,8 +115,8 @@ func TestBreakFrees(t *testing.T) {
 			t.Errorf("%d subscriptions after break, want the other one alone", len(m.subs))
 		}
 		for u, err := range m.Updates(t.Context()) { // ranging again starts anew
-			if got := text(u); got != "10: +p/a5" {
-				t.Errorf("the second walk begins with %q", got)
+			if err != nil || text(u) != "10: +p/a5" {
+				t.Errorf("the second walk begins with %v, %v", u, err)
 			}
 			break
 		}
