@@ -4,6 +4,10 @@ import (
 	"testing"
 
 	"etcdkit/integration/cluster"
+	"etcdkit/integration/worker"
 )
 
-func TestMain(m *testing.M) { cluster.Main(m) }
+func TestMain(m *testing.M) {
+	worker.Main() // a test that starts workers runs this binary again
+	cluster.Main(m)
+}

@@ -1,0 +1,285 @@
+package integration
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"etcdkit/integration/cluster"
+	"etcdkit/integration/history"
+	"etcdkit/integration/process"
+	"etcdkit/integration/worker"
+)
+
+// crew is some workers on one lock, and the referee who watches it.
+type crew struct {
+	t       *testing.T
+	spec    worker.Spec
+	line    string // the prefix of its keys
+	sight   *clientv3.Client
+	referee *worker.Referee
+	members []*worker.Child
+	frozen  map[string]int64 // when a worker was frozen for longer than its lease
+}
+
+// hire makes a crew on the etcd at these endpoints. sight is a client whose connection nobody breaks.
+func hire(t *testing.T, endpoints []string, sight *clientv3.Client, prefix string, ttl time.Duration) *crew {
+	t.Helper()
+	c := &crew{t: t, line: prefix + "/lock/x/@/", sight: sight}
+	c.frozen = make(map[string]int64)
+	c.spec = worker.Spec{Endpoints: endpoints, Prefix: prefix, Name: "x", TTL: ttl, Every: 5 * time.Millisecond}
+	c.referee = worker.Watch(sight, map[string]string{c.line: "x"})
+	t.Cleanup(func() {
+		for _, m := range c.members {
+			m.Kill()
+		}
+	})
+	return c
+}
+
+// start adds a worker, which keeps the lock for hold, or until it loses it if that is zero.
+func (c *crew) start(hold time.Duration) *worker.Child {
+	c.t.Helper()
+	spec := c.spec
+	spec.Client, spec.Hold = fmt.Sprintf("w%d", len(c.members)), hold
+	m, err := worker.Start(spec)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.members = append(c.members, m)
+	return m
+}
+
+// freeze stops a worker for longer than its lease. What it believes when it wakes up, for as long as the scheduler takes to run a timer, no
+// lock can help: it counts as a holder until it was frozen, and its writes count all the same.
+func (c *crew) freeze(m *worker.Child) {
+	c.t.Helper()
+	c.frozen[m.Spec.Client] = worker.Now()
+	if err := m.Freeze(); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *crew) await(m *worker.Child, what string, ok func(*worker.Child) bool) {
+	c.t.Helper()
+	if err := m.Await(patience, ok); err != nil {
+		c.t.Fatalf("%s: %v", what, err)
+	}
+}
+
+// holding is true while the worker holds and has written n times under that hold.
+func holding(n int) func(*worker.Child) bool {
+	return func(m *worker.Child) bool {
+		hold := m.Holding()
+		if hold == nil {
+			return false
+		}
+		_, writes := m.History()
+		for _, w := range writes {
+			if w.Token == hold.Token && w.Accepted {
+				n--
+			}
+		}
+		return n <= 0
+	}
+}
+
+// judge stops the crew and checks what happened. least is how many holds there must have been, or the run is void. A bad history is kept.
+func (c *crew) judge(least int) history.History {
+	c.t.Helper()
+	var h history.History
+	for _, m := range c.members {
+		m.Stop()
+		holds, writes := m.History()
+		for i := range holds {
+			if at := c.frozen[m.Spec.Client]; at != 0 && holds[i].Lost {
+				holds[i].To = min(holds[i].To, at)
+			}
+		}
+		h.Holds, h.Writes = append(h.Holds, holds...), append(h.Writes, writes...)
+	}
+	var err error
+	if h.Keys, err = c.referee.Stop(soon(c.t), c.sight, c.line); err != nil {
+		c.t.Fatal(err)
+	}
+	if len(h.Holds) < least {
+		c.t.Errorf("void: %d holds, want %d", len(h.Holds), least)
+	}
+	dir := os.Getenv("ETCDKIT_HISTORIES")
+	if dir == "" {
+		dir = os.TempDir()
+	}
+	base := filepath.Join(dir, "etcdkit-"+filepath.Base(c.t.Name()))
+	found := append(h.Check(), history.Linearizable(h.Holds, h.Keys, time.Minute, base+".html")...)
+	for _, v := range found {
+		c.t.Error(v)
+	}
+	if len(found) > 0 {
+		text, _ := json.MarshalIndent(h, "", " ")
+		if err := os.WriteFile(base+".json", text, 0o600); err == nil {
+			c.t.Logf("the history is kept in %s.json", base)
+		}
+	}
+	if m, ok := history.Margin(h.Holds, h.Keys); ok {
+		c.t.Logf("%d holds; least margin between a loss and the key's end: %v", len(h.Holds), time.Duration(m))
+	}
+	return h
+}
+
+// A holder that is frozen for longer than its TTL and wakes up (F2): whatever it believes, no write of it is accepted any more.
+func TestFrozenHolder(t *testing.T) {
+	t.Parallel()
+	c := cluster.New(t, 1)
+	for phase := range 4 { // of the renewals, which come every third of the TTL
+		t.Run(fmt.Sprint(phase), func(t *testing.T) {
+			t.Parallel()
+			crew := hire(t, c.Endpoints(), c.Client(t), fmt.Sprintf("p%d", phase), time.Second)
+			a := crew.start(0)
+			crew.await(a, "the first holds", holding(3+20*phase))
+			b := crew.start(0)
+			eventually(t, "the second waits", func() bool { return len(keys(t, crew.sight, crew.line)) == 2 })
+			crew.freeze(a)
+			crew.await(b, "the second takes over", holding(3))
+			if err := a.Thaw(); err != nil {
+				t.Fatal(err)
+			}
+			crew.await(a, "the first learns of its loss", func(m *worker.Child) bool { holds, _ := m.History(); return len(holds) == 1 })
+			h := crew.judge(2)
+			refused := 0
+			for _, w := range h.Writes {
+				if w.Client == a.Spec.Client && !w.Accepted {
+					refused++
+				}
+			}
+			if refused == 0 {
+				t.Error("void: the frozen one wrote nothing after it woke up")
+			}
+		})
+	}
+}
+
+// A holder that is frozen and cut off before it wakes up: it cannot even ask, and must not believe.
+func TestFrozenHolderWakesUpCutOff(t *testing.T) {
+	t.Parallel()
+	c := cluster.New(t, 3)
+	only := c.Endpoints()[:1]
+	crew := hire(t, only, c.Admin(), "p", time.Second)
+	crew.sight = c.Client(t, func(cfg *clientv3.Config) { cfg.Endpoints = c.Endpoints()[1:] })
+	crew.referee = worker.Watch(crew.sight, map[string]string{crew.line: "x"})
+	a := crew.start(0)
+	crew.await(a, "the first holds", holding(3))
+	crew.spec.Endpoints = c.Endpoints()[1:]
+	b := crew.start(0)
+	eventually(t, "the second waits", func() bool { return len(keys(t, crew.sight, crew.line)) == 2 })
+	crew.freeze(a)
+	c.Cut(0)
+	crew.await(b, "the second takes over", holding(3))
+	if err := a.Thaw(); err != nil {
+		t.Fatal(err)
+	}
+	crew.await(a, "the first learns of its loss", func(m *worker.Child) bool { return m.Holding() == nil })
+	c.Heal(0)
+	crew.judge(2)
+}
+
+// A holder that is frozen for less than its TTL loses nothing.
+func TestFrozenForAMoment(t *testing.T) {
+	t.Parallel()
+	c := cluster.New(t, 1)
+	crew := hire(t, c.Endpoints(), c.Client(t), "p", 10*time.Second)
+	a := crew.start(0)
+	for n := 1; n < 4; n++ {
+		crew.await(a, "it holds", holding(3*n))
+		if err := a.Freeze(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(200 * time.Millisecond) // a frozen process has no event to wait for
+		if err := a.Thaw(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	crew.await(a, "it still holds", holding(12))
+	if holds, _ := a.History(); len(holds) != 0 {
+		t.Errorf("lost: %+v", holds)
+	}
+	crew.judge(1)
+}
+
+// Holders and waiters that are killed (F1): the others go on, and nothing is left of the dead.
+func TestKilledWorkers(t *testing.T) {
+	t.Parallel()
+	c := cluster.New(t, 1)
+	crew := hire(t, c.Endpoints(), c.Client(t), "p", time.Second)
+	for range 4 {
+		crew.start(20 * time.Millisecond)
+	}
+	crew.await(crew.members[0], "it holds", holding(1))
+	crew.members[0].Kill() // a holder
+	waiter := crew.members[1]
+	crew.await(waiter, "it has held", func(m *worker.Child) bool { holds, _ := m.History(); return len(holds) > 2 })
+	waiter.Kill() // most likely a waiter
+	last := crew.members[3]
+	crew.await(last, "it goes on", func(m *worker.Child) bool { holds, _ := m.History(); return len(holds) > 10 })
+	crew.judge(12)
+}
+
+// Members of a real cluster are killed with SIGKILL, the leader among them (F3), and frozen (F4), while a crew works.
+func TestKilledAndFrozenMembers(t *testing.T) {
+	t.Parallel()
+	etcd, err := process.Start(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(etcd.Close)
+	sight, err := etcd.Client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = sight.Close() })
+	crew := hire(t, etcd.Endpoints(), sight, "p", 5*time.Second)
+	for range 3 {
+		crew.start(10 * time.Millisecond)
+	}
+	progress := func(what string) {
+		t.Helper()
+		for _, m := range crew.members {
+			holds, _ := m.History()
+			n := len(holds)
+			crew.await(m, what, func(m *worker.Child) bool { holds, _ := m.History(); return len(holds) > n+2 })
+		}
+	}
+	leader := func() int {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		i, err := etcd.Leader(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return i
+	}
+	progress("before")
+	dead := leader()
+	etcd.Kill(dead)
+	progress("with the leader killed")
+	if err := etcd.Restart(dead); err != nil {
+		t.Fatal(err)
+	}
+	progress("with the member back")
+	frozen := leader()
+	if err := etcd.Stop(frozen); err != nil {
+		t.Fatal(err)
+	}
+	progress("with the leader frozen")
+	if err := etcd.Continue(frozen); err != nil {
+		t.Fatal(err)
+	}
+	progress("with the frozen leader awake")
+	crew.judge(40)
+}
