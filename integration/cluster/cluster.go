@@ -16,6 +16,8 @@ import (
 	"go.uber.org/zap"
 
 	"etcdkit/session"
+
+	"etcdkit/integration/proxy"
 )
 
 // patience bounds whatever the harness waits for: far above what it takes on a busy machine, far below the timeout of a test.
@@ -52,13 +54,13 @@ func start(dir string, size int, opts ...func(*embed.Config)) (*Cluster, error) 
 		m := &member{name: fmt.Sprintf("m%d", i), token: token, opts: opts, requests: c.requests}
 		m.dir = filepath.Join(dir, m.name)
 		var errs [2]error
-		m.clients, errs[0] = newProxy()
-		m.peers, errs[1] = newProxy()
+		m.clients, errs[0] = proxy.New()
+		m.peers, errs[1] = proxy.New()
 		if err := errors.Join(errs[:]...); err != nil {
 			return nil, err
 		}
 		c.members = append(c.members, m)
-		initial = append(initial, m.name+"="+m.peers.url())
+		initial = append(initial, m.name+"="+m.peers.URL())
 	}
 	for _, m := range c.members {
 		m.initial = strings.Join(initial, ",")
@@ -97,7 +99,7 @@ func (c *Cluster) close() {
 func (c *Cluster) Endpoints() []string {
 	var endpoints []string
 	for _, m := range c.members {
-		endpoints = append(endpoints, m.clients.url())
+		endpoints = append(endpoints, m.clients.URL())
 	}
 	return endpoints
 }

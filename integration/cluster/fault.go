@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
+
+	"etcdkit/integration/proxy"
 )
 
 // Cut closes all connections of clients to these members, to all if none is named, and leaves new ones unanswered until Heal. It
@@ -16,7 +19,7 @@ import (
 func (c *Cluster) Cut(members ...int) int {
 	n := 0
 	for _, m := range c.pick(members) {
-		n += m.clients.cut()
+		n += m.clients.Cut()
 	}
 	return n
 }
@@ -24,14 +27,28 @@ func (c *Cluster) Cut(members ...int) int {
 // Heal ends a Cut.
 func (c *Cluster) Heal(members ...int) {
 	for _, m := range c.pick(members) {
-		m.clients.heal()
+		m.clients.Heal()
 	}
 }
 
 // Blackhole makes connections half-open: they stay, but from its return on not a byte passes in either direction.
 func (c *Cluster) Blackhole(members ...int) {
 	for _, m := range c.pick(members) {
-		m.clients.blackhole()
+		m.clients.Blackhole()
+	}
+}
+
+// LoseAnswers makes connections one-way: the members do what they are asked, and clients do not hear of it. Unblackhole ends it.
+func (c *Cluster) LoseAnswers(members ...int) {
+	for _, m := range c.pick(members) {
+		m.clients.Swallow(proxy.Answers)
+	}
+}
+
+// Delay makes every answer to a client take so much longer; zero ends it.
+func (c *Cluster) Delay(d time.Duration, members ...int) {
+	for _, m := range c.pick(members) {
+		m.clients.Delay(proxy.Answers, d)
 	}
 }
 
@@ -39,7 +56,7 @@ func (c *Cluster) Blackhole(members ...int) {
 func (c *Cluster) Unblackhole(members ...int) int64 {
 	var n int64
 	for _, m := range c.pick(members) {
-		n += m.clients.unblackhole()
+		n += m.clients.Unblackhole()
 	}
 	return n
 }

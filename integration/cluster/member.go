@@ -10,6 +10,8 @@ import (
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
+
+	"etcdkit/integration/proxy"
 )
 
 // member is one etcd in this process.
@@ -21,7 +23,7 @@ type member struct {
 	opts     []func(*embed.Config)
 	requests *requests
 
-	clients, peers *proxy
+	clients, peers *proxy.Proxy
 
 	etcd  *embed.Etcd      // nil while it is down
 	admin *clientv3.Client // calls the server without a connection; nil while it is down
@@ -37,7 +39,7 @@ func (m *member) config(state string) *embed.Config {
 	cfg.ClusterState = state
 	free := url.URL{Scheme: "http", Host: "127.0.0.1:0"}
 	cfg.ListenClientUrls, cfg.ListenPeerUrls = []url.URL{free}, []url.URL{free}
-	cfg.AdvertiseClientUrls, cfg.AdvertisePeerUrls = []url.URL{mustParse(m.clients.url())}, []url.URL{mustParse(m.peers.url())}
+	cfg.AdvertiseClientUrls, cfg.AdvertisePeerUrls = []url.URL{mustParse(m.clients.URL())}, []url.URL{mustParse(m.peers.URL())}
 	cfg.TickMs, cfg.ElectionMs = 10, 100 // so that a lease can be as short as a second
 	cfg.UnsafeNoFsync = true             // nothing here survives the process anyway
 	cfg.BcryptCost = 4                   // the least: every connection with a password pays it
@@ -67,8 +69,8 @@ func (m *member) start(state string) error {
 		return fmt.Errorf("cluster: starting member %s: %w", m.name, err)
 	}
 	m.etcd, m.admin = etcd, v3client.New(etcd.Server)
-	m.peers.open(etcd.Peers[0].Addr().String())
-	m.clients.open(etcd.Clients[0].Addr().String())
+	m.peers.Open(etcd.Peers[0].Addr().String())
+	m.clients.Open(etcd.Clients[0].Addr().String())
 	return nil
 }
 
@@ -99,8 +101,8 @@ func (m *member) stop() {
 	if m.etcd == nil {
 		return
 	}
-	m.clients.shut() // first, or the server would wait for open watches to end
-	m.peers.shut()
+	m.clients.Shut() // first, or the server would wait for open watches to end
+	m.peers.Shut()
 	m.admin.Close()
 	m.etcd.Server.HardStop()
 	m.etcd.Close()
@@ -110,6 +112,6 @@ func (m *member) stop() {
 // close stops the member for good.
 func (m *member) close() {
 	m.stop()
-	m.clients.close()
-	m.peers.close()
+	m.clients.Close()
+	m.peers.Close()
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -78,6 +79,9 @@ func (b *bench) theirs() *concurrency.Session {
 	b.later(func() { _ = s.Close() })
 	return s
 }
+
+// hostOf is the address in a URL.
+func hostOf(endpoint string) string { return strings.TrimPrefix(endpoint, "http://") }
 
 // each makes n of something.
 func each[T any](n int, f func() T) []T {

@@ -85,9 +85,10 @@ func median(figures []float64) float64 {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-// ratio is how many times better ours is than the other.
+// ratio is how many times better ours is than the other. There is none where one of them is not above zero: a time can be negative
+// where it is the distance of two events.
 func (r result) ratio(other *float64) *float64 {
-	if r.ours == nil || other == nil {
+	if r.ours == nil || other == nil || *r.ours <= 0 || *other <= 0 {
 		return nil
 	}
 	better := *r.ours / *other

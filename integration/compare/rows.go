@@ -5,6 +5,6 @@ import "slices"
 // rows are all rows, in the order in which they are measured.
 func rows() []row {
 	return slices.Concat(
-		uncontended(), handoff(), handoffUnderLoad(), history(), turns(), trylock(), wakeup(),
+		uncontended(), handoff(), handoffUnderLoad(), history(), turns(), trylock(), wakeup(), lateness(), waiters(),
 	)
 }
