@@ -127,6 +127,9 @@ func bothEnds(ctx context.Context, err error) error {
 
 // wrap puts the name of the lock before an error, and the key where the right to it is missing.
 func (m *Mutex) wrap(err error) error {
+	if errors.Is(err, session.ErrBadName) {
+		return err // it has the name in it, and may say how long that is
+	}
 	if errors.Is(err, rpctypes.ErrPermissionDenied) {
 		return fmt.Errorf("lock %q (keys below %q): %w", m.name, m.key+"/", err)
 	}

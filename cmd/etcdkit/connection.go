@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -28,10 +25,15 @@ type connection struct {
 	user, password    string
 	dialTimeout       time.Duration
 	commandTimeout    time.Duration
+
+	cfg clientv3.Config // what prepare makes of them
 }
 
-func (c *connection) addFlags(flags *pflag.FlagSet) {
-	flags.StringSliceVar(&c.endpoints, "endpoints", []string{"127.0.0.1:2379"}, "members of the etcd cluster, host:port or URL, with commas between them")
+const endpointsFlag = "endpoints"
+
+func (c *connection) addFlags(to *pflag.FlagSet) {
+	flags := pflag.NewFlagSet("connection", pflag.ContinueOnError)
+	flags.StringSliceVar(&c.endpoints, endpointsFlag, []string{"127.0.0.1:2379"}, "members of the etcd cluster, host:port or URL, with commas between them")
 	flags.StringVar(&c.cacert, "cacert", "", "verify the servers' certificates with this CA bundle `file`")
 	flags.StringVar(&c.cert, "cert", "", "identify ourselves with this certificate `file`")
 	flags.StringVar(&c.key, "key", "", "the `file` with the private key of --cert")
@@ -41,17 +43,21 @@ func (c *connection) addFlags(flags *pflag.FlagSet) {
 	flags.DurationVar(&c.dialTimeout, "dial-timeout", 2*time.Second, "how long to wait for a connection")
 	flags.DurationVar(&c.commandTimeout, "command-timeout", 5*time.Second, "how long to wait for the answer to a request")
 	flags.VisitAll(func(flag *pflag.Flag) { bindVariables(flags, flag.Name, ourVariables, theirVariables) })
+	to.AddFlagSet(flags)
+}
+
+// prepare checks the flags, and reads the files that they name, before anything is done: what is wrong with them is wrong with the
+// command line.
+func (c *connection) prepare() (err error) {
+	c.cfg, err = c.config()
+	return err
 }
 
 // open returns a client that is connected, or an error that says why it cannot be. ctx bounds the attempt, not the client: what is
 // held has to be released after a signal.
 func (c *connection) open(ctx context.Context) (*clientv3.Client, error) {
-	cfg, err := c.config()
-	if err != nil {
-		return nil, err
-	}
 	// Without a user first: to one who logs in, the client does not tell why it cannot connect.
-	anonymous := cfg
+	anonymous := c.cfg
 	anonymous.Username, anonymous.Password = "", ""
 	client, err := clientv3.New(anonymous)
 	if err != nil {
@@ -61,11 +67,11 @@ func (c *connection) open(ctx context.Context) (*clientv3.Client, error) {
 		_ = client.Close() // nothing was asked of it yet
 		return nil, c.unreachable(because(ctx, err))
 	}
-	if cfg.Username == "" {
+	if c.cfg.Username == "" {
 		return client, nil
 	}
 	_ = client.Close()
-	return logIn(ctx, cfg)
+	return logIn(ctx, c.cfg)
 }
 
 // logIn returns a client that has shown its password.
@@ -91,6 +97,12 @@ func (c *connection) config() (clientv3.Config, error) {
 	if len(endpoints) == 0 {
 		return clientv3.Config{}, errors.New("no endpoint: give --endpoints host:port")
 	}
+	switch {
+	case c.dialTimeout <= 0:
+		return clientv3.Config{}, fmt.Errorf("--dial-timeout %v: must be more than zero", c.dialTimeout)
+	case c.commandTimeout <= 0:
+		return clientv3.Config{}, fmt.Errorf("--command-timeout %v: must be more than zero", c.commandTimeout)
+	}
 	cfg := session.ClientConfig(endpoints...)
 	cfg.DialTimeout = c.dialTimeout
 	cfg.Logger = zap.NewNop() // a client that logs would break the promise of one line for each error
@@ -98,41 +110,23 @@ func (c *connection) config() (clientv3.Config, error) {
 	if cfg.TLS, err = c.tls(); err != nil {
 		return cfg, err
 	}
-	var inUser bool
-	cfg.Username, cfg.Password, inUser = strings.Cut(c.user, ":")
-	if !inUser {
-		cfg.Password = c.password
-	}
-	if cfg.Username != "" && cfg.Password == "" {
-		return cfg, fmt.Errorf("user %q: no password: give --user name:password, --password or ETCDKIT_PASSWORD", cfg.Username)
-	}
-	return cfg, nil
+	cfg.Username, cfg.Password, err = c.credentials()
+	return cfg, err
 }
 
-// tls is nil where no flag asks for it: an endpoint with https:// is encrypted all the same, with the system's CAs.
-func (c *connection) tls() (*tls.Config, error) {
-	if c.cacert == "" && c.cert == "" && c.key == "" && !c.skipVerify {
-		return nil, nil
+// credentials returns the user and the password: both or neither.
+func (c *connection) credentials() (user, password string, err error) {
+	user, password, inUser := strings.Cut(c.user, ":")
+	if !inUser {
+		password = c.password
 	}
-	cfg := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: c.skipVerify}
-	if c.cacert != "" {
-		pem, err := os.ReadFile(c.cacert)
-		if err != nil {
-			return nil, fmt.Errorf("--cacert: %w", err)
-		}
-		cfg.RootCAs = x509.NewCertPool()
-		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("--cacert: %s: no certificate in it", c.cacert)
-		}
+	switch {
+	case user == "" && (inUser || password != ""):
+		return "", "", errors.New("a password, but no user: give --user or ETCDKIT_USER")
+	case user != "" && password == "":
+		return "", "", fmt.Errorf("user %q: no password: give --user name:password, --password or ETCDKIT_PASSWORD", user)
 	}
-	if c.cert != "" || c.key != "" {
-		pair, err := tls.LoadX509KeyPair(c.cert, c.key)
-		if err != nil {
-			return nil, fmt.Errorf("--cert %q, --key %q: %w", c.cert, c.key, err)
-		}
-		cfg.Certificates = []tls.Certificate{pair}
-	}
-	return cfg, nil
+	return user, password, nil
 }
 
 // connect waits until one endpoint is connected. A client does not wait by itself, and a request that finds no connection is sent
@@ -166,11 +160,14 @@ func (c *connection) unreachable(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("no connection within %v", c.dialTimeout)
 	}
-	return fmt.Errorf("etcd at %s: %w", strings.Join(c.endpoints, ","), err)
+	return fmt.Errorf("etcd at %s: %w", c.where(), err)
 }
+
+// where names etcd in texts.
+func (c *connection) where() string { return strings.Join(c.endpoints, ",") }
 
 // request bounds a single request.
 func (c *connection) request(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, c.commandTimeout,
-		fmt.Errorf("no answer from %s within %v", strings.Join(c.endpoints, ","), c.commandTimeout))
+		fmt.Errorf("no answer from etcd at %s within %v", c.where(), c.commandTimeout))
 }

@@ -23,7 +23,7 @@ const (
 // newDemoWorker is a process of the demo: it takes turns on the lock until its standard input is closed. Each line it writes is its
 // name, what it did, and its token.
 func newDemoWorker(p *program) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:    "demo-worker NAME",
 		Short:  "A worker of the demo",
 		Hidden: true,
@@ -39,6 +39,8 @@ func newDemoWorker(p *program) *cobra.Command {
 			})
 		},
 	}
+	p.conn.addFlags(cmd.Flags())
+	return cmd
 }
 
 func takeTurns(ctx context.Context, out io.Writer, client *clientv3.Client, name string) error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 
@@ -25,14 +26,16 @@ see how long the others wait. That takes a few seconds.`,
 		Example: `  etcdkit dev
   etcdkit dev --data-dir /var/tmp/etcd
   etcdkit dev --demo`,
-		Args: cobra.NoArgs,
+		Args: cobra.MatchAll(exactly(), exclusive("data-dir", "demo")),
 	}
 	cmd.Flags().StringVar(&dataDir, "data-dir", "default.etcdkit", "keep the data in this `directory`")
 	cmd.Flags().BoolVar(&demo, "demo", false, "show a lock at work, and stop")
-	cmd.MarkFlagsMutuallyExclusive("data-dir", "demo")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if demo {
 			return runDemo(cmd)
+		}
+		if dataDir == "" {
+			return &statusError{statusUsage, errors.New("--data-dir must not be empty")}
 		}
 		return p.serve(cmd, dataDir)
 	}

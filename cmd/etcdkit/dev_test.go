@@ -97,6 +97,40 @@ func TestDevCannotMakeTheDirectory(t *testing.T) {
 	}
 }
 
+func TestDevRefusesWhatIsNotEtcds(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "letter"))
+	complaint{"not empty", []string{"dev", "--data-dir", dir}, statusFailed, []string{dir, "no member directory"}}.checkAlone(t)
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
+		t.Errorf("etcd's files beside others: %v, %v", left, err)
+	}
+}
+
+func TestDevSaysThatItsDataIsDamaged(t *testing.T) {
+	t.Parallel()
+	db, wal := t.TempDir(), t.TempDir()
+	write(t, filepath.Join(db, "member", "snap", "db"))
+	complaint{"database", []string{"dev", "--data-dir", db}, statusFailed, []string{db, "invalid database"}}.checkAlone(t)
+
+	p, _ := startDev(t, wal)
+	p.signal(syscall.SIGTERM)
+	p.wait()
+	write(t, filepath.Join(wal, "member", "wal", "0000000000000000-0000000000000000.wal"))
+	complaint{"log", []string{"dev", "--data-dir", wal}, statusFailed, []string{wal, "cannot start"}}.checkAlone(t)
+}
+
+// write puts garbage into a file.
+func write(t *testing.T, file string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(strings.Repeat("garbage", 10_000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestDemo(t *testing.T) {
 	t.Parallel()
 	tmp := t.TempDir()

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"etcdkit/session"
@@ -63,7 +65,16 @@ func statusOf(cmd *cobra.Command, err error, began bool) int {
 
 // notef writes one line for the user to standard error. There is nobody to tell if that fails.
 func notef(cmd *cobra.Command, format string, args ...any) {
-	_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "etcdkit: "+format+"\n", args...)
+	_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "etcdkit: %s\n", escape(fmt.Sprintf(format, args...)))
+}
+
+// errorLine is errorLine with the name of the etcd that did not answer, where the error of a loss only says that time was over.
+func (p *program) errorLine(err error) string {
+	var lost *session.LostError
+	if errors.As(err, &lost) && (errors.Is(lost.Err, context.DeadlineExceeded) || status.Code(lost.Err) == codes.DeadlineExceeded) {
+		err = errors.New(strings.Replace(err.Error(), lost.Err.Error(), "no answer from etcd at "+p.conn.where(), 1))
+	}
+	return errorLine(err)
 }
 
 var (
@@ -78,6 +89,9 @@ func errorLine(err error) string {
 	if errors.As(err, &own) && own.err == nil {
 		return ""
 	}
+	if errors.Is(err, session.ErrBadName) {
+		err = innermost(err) // it names what is bad, and not all of a long name
+	}
 	text := err.Error()
 	if s, ok := status.FromError(err); ok && s.Message() != "" && strings.Contains(text, "connection error") {
 		text = strings.ReplaceAll(strings.ReplaceAll(text, `\"`, `"`), `"transport:`, `transport:`)
@@ -85,6 +99,17 @@ func errorLine(err error) string {
 	}
 	text = transport.ReplaceAllString(text, "")
 	return lineBreak.ReplaceAllString(strings.TrimSpace(text), " ")
+}
+
+// innermost is the error below those that only put something before its text.
+func innermost(err error) error {
+	for {
+		next := errors.Unwrap(err)
+		if next == nil || !strings.HasSuffix(err.Error(), next.Error()) {
+			return err
+		}
+		err = next
+	}
 }
 
 func newExitStatusTopic() *cobra.Command {
@@ -101,7 +126,8 @@ func newExitStatusTopic() *cobra.Command {
 "etcdkit lock NAME -- COMMAND" ends with the status of COMMAND, with 128 + n if signal n ended it, and otherwise
 
   123  the lock was lost while COMMAND ran; COMMAND was told to end
-  124  the lock was not free: at once with --try, or within the time of --wait; COMMAND did not run
+  124  the lock was not free: at once with --try, or within the time of --wait, in which etcd may not have answered at
+       all; COMMAND did not run
   125  etcdkit itself failed, or its command line is wrong; COMMAND did not run
   126  COMMAND was found but cannot be run
   127  COMMAND was not found

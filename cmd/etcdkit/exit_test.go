@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"syscall"
@@ -10,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"etcdkit/lock"
 	"etcdkit/session"
 )
 
@@ -23,6 +25,7 @@ func TestErrorLine(t *testing.T) {
 		{errors.New("plain"), "plain"},
 		{errors.New("two\n\n\tlines \n"), "two lines"},
 		{errors.New(`quotes "stay"`), `quotes "stay"`},
+		{fmt.Errorf(`lock "": %w`, badName(t)), `bad lock name "": it is empty`},
 		{fmt.Errorf("etcd at x: %w", refused), "etcd at x: dial tcp 127.0.0.1:1: connect: connection refused"},
 		{errors.Join(errors.New("a"), errors.New("b")), "a b"},
 		{&statusError{status: 3}, ""},
@@ -30,6 +33,39 @@ func TestErrorLine(t *testing.T) {
 		{&statusError{3, errors.New("said")}, "said"},
 	} {
 		if got := errorLine(c.err); got != c.want {
+			t.Errorf("%v: %q, want %q", c.err, got, c.want)
+		}
+	}
+}
+
+// badName is the error of the kit for an empty name.
+func badName(t *testing.T) error {
+	t.Helper()
+	_, err := lock.NewMutex(session.New(shared.client), "").TryLock(t.Context())
+	if !errors.Is(err, session.ErrBadName) {
+		t.Fatalf("got %v", err)
+	}
+	return err
+}
+
+func TestLossNamesTheEtcdThatDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	p := &program{conn: connection{endpoints: []string{"a:1", "b:2"}}}
+	expired := func(err error) error {
+		return fmt.Errorf("lock %q: %w", "x", &session.LostError{Reason: session.Expired, Err: err})
+	}
+	const silent = `lock "x": lost: the lease was not renewed in time (no answer from etcd at a:1,b:2)`
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{expired(context.DeadlineExceeded), silent},
+		{expired(status.Error(codes.DeadlineExceeded, "context deadline exceeded")), silent},
+		{expired(errors.New("no leader")), `lock "x": lost: the lease was not renewed in time (no leader)`},
+		{expired(nil), `lock "x": lost: the lease was not renewed in time`},
+		{context.DeadlineExceeded, "context deadline exceeded"},
+	} {
+		if got := p.errorLine(c.err); got != c.want {
 			t.Errorf("%v: %q, want %q", c.err, got, c.want)
 		}
 	}
@@ -76,7 +112,7 @@ func TestHelp(t *testing.T) {
 		}
 	}
 	visit(newRoot(&program{}))
-	for _, args := range [][]string{{}, {"help"}, {"lock", "run", "--help"}, {"kv"}, {"help", "exit-status"}, {"completion", "bash"}} {
+	for _, args := range [][]string{{}, {"help"}, {"lock", "run", "--help"}, {"kv"}, {"help", "exit-status"}, {"completion"}, {"completion", "bash"}, {"version"}, {"--version"}} {
 		stdout, stderr, status := etcdkit(t, args...)
 		if status != 0 || stdout == "" || stderr != "" {
 			t.Errorf("%v: status %d, %q", args, status, stderr)

@@ -22,11 +22,15 @@ if it is UTF-8, else base64 coded in "key_base64" and "value_base64".`,
   etcdkit kv get --prefix config/
   etcdkit kv watch --prefix config/`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: helpOnly,
 	}
+	p.conn.addFlags(cmd.PersistentFlags())
 	cmd.AddCommand(newKVGet(p), newKVPut(p), newKVDel(p), newKVWatch(p))
 	return cmd
 }
+
+// errNoKey refuses what etcd would refuse with the same words, but not as a wrong command line.
+var errNoKey = &statusError{statusUsage, errors.New("the key must not be empty")}
 
 // span is one key or all keys that begin with it.
 type span struct {
@@ -41,7 +45,7 @@ func (s *span) addFlag(cmd *cobra.Command) {
 func (s *span) of(arg string) (string, []clientv3.OpOption, error) {
 	switch {
 	case !s.prefix && arg == "":
-		return "", nil, &statusError{statusUsage, errors.New("the key must not be empty")}
+		return "", nil, errNoKey
 	case !s.prefix:
 		return arg, nil, nil
 	case arg == "":

@@ -15,7 +15,7 @@ func newKVDel(p *program) *cobra.Command {
 		Long:  "Delete a key, or with --prefix all that begin with it, and print how many there were. It does not ask first.",
 		Example: `  etcdkit kv del config/app/timeout
   etcdkit kv del --prefix config/app/`,
-		Args:              cobra.ExactArgs(1),
+		Args:              exactly("the key"),
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	keys.addFlag(cmd)

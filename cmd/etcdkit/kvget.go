@@ -19,7 +19,7 @@ With --keys-only there is one line for each key, and nothing between them.`,
 		Example: `  etcdkit kv get config/app/timeout
   etcdkit kv get --prefix --keys-only config/
   etcdkit kv get --prefix "" -o json`,
-		Args:              cobra.ExactArgs(1),
+		Args:              exactly("the key"),
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	keys.addFlag(cmd)

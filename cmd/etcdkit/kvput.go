@@ -17,10 +17,13 @@ with whatever line break stands there. A value that begins with a dash comes aft
 		Example: `  etcdkit kv put config/app/timeout 5s
   etcdkit kv put config/app/settings - < settings.json
   etcdkit kv put -- offset -3`,
-		Args:              cobra.ExactArgs(2),
+		Args:              exactly("the key", "the value"),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			key, value := args[0], args[1]
+			if key == "" {
+				return errNoKey
+			}
 			if value == "-" {
 				all, err := io.ReadAll(cmd.InOrStdin())
 				if err != nil {

@@ -22,7 +22,7 @@ The watch survives lost connections and misses nothing: when it is connected aga
 meanwhile the history up to there was compacted away, changes are missing for good, and it ends with an error.`,
 		Example: `  etcdkit kv watch config/app/timeout
   etcdkit kv watch --prefix "" --keys-only`,
-		Args:              cobra.ExactArgs(1),
+		Args:              exactly("the key"),
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	keys.addFlag(cmd)

@@ -30,6 +30,8 @@ func newLock(p *program) *cobra.Command {
 	flags := cmd.PersistentFlags()
 	flags.StringVar(&l.prefix, "prefix", "etcdkit", "where the locks stand in etcd: what the programs gave to session.WithPrefix")
 	bindVariables(flags, "prefix", ourVariables)
+	l.conn.addFlags(flags)
+	cmd.SetFlagErrorFunc(hintDashes)
 	run := newLockRun(l)
 	cmd.AddCommand(run, newLockList(l), newLockOwners(l), newLockBreak(l))
 	return cmd
@@ -40,8 +42,10 @@ type place struct {
 	exact bool
 }
 
+const exactKeyFlag = "exact-key"
+
 func (w *place) addFlag(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&w.exact, "exact-key", false, `NAME is a key in etcd: the line of "etcdctl lock NAME" and of concurrency.NewMutex`)
+	cmd.Flags().BoolVar(&w.exact, exactKeyFlag, false, `NAME is a key in etcd: the line of "etcdctl lock NAME" and of concurrency.NewMutex`)
 }
 
 func (w *place) options(name string) []lock.Option {
@@ -73,7 +77,7 @@ type owner struct {
 	Lease  string            `json:"lease"`
 	Host   string            `json:"host,omitempty"`
 	PID    int               `json:"pid,omitempty"`
-	Since  string            `json:"since,omitempty"`
+	Since  string            `json:"session_since,omitempty"`
 	Labels map[string]string `json:"labels,omitempty"`
 }
 

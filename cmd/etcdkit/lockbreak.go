@@ -26,8 +26,8 @@ you can reach the holder, end it instead: its lock is then free at once, and in 
 If nobody holds the lock, the exit status is 3.`,
 		Example: `  etcdkit lock owners nightly-report
   etcdkit lock break nightly-report`,
-		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: cobra.NoFileCompletions,
+		Args:              exactly("the name of the lock"),
+		ValidArgsFunction: l.completeName,
 	}
 	where.addFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -40,7 +40,7 @@ If nobody holds the lock, the exit status is 3.`,
 				return err
 			}
 			return l.print(cmd, describeOwner(broken), func() error {
-				_, err := fmt.Fprintf(cmd.OutOrStdout(), "taken from %s\n", broken)
+				_, err := fmt.Fprintf(cmd.OutOrStdout(), "taken from %s\n", escape(broken.String()))
 				return err
 			})
 		})

@@ -15,10 +15,12 @@ func newLockList(l *locks) *cobra.Command {
 		Use:   "ls",
 		Short: "List the locks that are held",
 		Long: `List the locks under the prefix that somebody holds, with their holder, its fencing token, and how many others wait.
+SESSION SINCE is when the holder's program opened its session, which may be long before it got the lock.
+
 Locks at an exact key are not among them: nothing tells those from other keys.`,
 		Example: `  etcdkit lock ls
   etcdkit lock ls --prefix prod -o json`,
-		Args: cobra.NoArgs,
+		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return l.look(cmd, func(ctx context.Context, s *session.Session) error {
 				list, err := lock.List(ctx, s)

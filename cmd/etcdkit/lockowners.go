@@ -16,11 +16,13 @@ func newLockOwners(l *locks) *cobra.Command {
 		Short: "Tell who holds a lock, and who waits for it",
 		Long: `List who holds the lock NAME and who waits for it, in the order in which they will get it. Each line is a session: a
 program counts once, however many of its parts wait. A key that stands in the line without a session of this kit, such
-as that of "etcdctl lock", shows dashes. The list is empty when the lock is free.`,
+as that of "etcdctl lock", shows dashes. The list is empty when the lock is free.
+
+SESSION SINCE is when a program opened its session, which may be long before it got the lock or came to wait.`,
 		Example: `  etcdkit lock owners nightly-report
   etcdkit lock owners --exact-key /legacy/jobs`,
-		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: cobra.NoFileCompletions,
+		Args:              exactly("the name of the lock"),
+		ValidArgsFunction: l.completeName,
 	}
 	where.addFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

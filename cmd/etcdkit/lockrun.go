@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"os/signal"
 	"time"
@@ -40,8 +39,9 @@ no harm. ETCD_LOCK_KEY and ETCD_LOCK_REV are set as by etcdctl: the key exists, 
 long as the lock is held.
 
 Signals are passed on: SIGINT, SIGTERM and SIGQUIT to COMMAND and all that it started, SIGHUP, SIGUSR1 and SIGUSR2 to
-COMMAND alone. When COMMAND ends, the lock is free at once, and etcdkit ends with its status. If etcdkit itself is
-killed with SIGKILL, COMMAND is too (on Linux), and the lock is free when its TTL has run out.
+COMMAND alone. What a shell script starts in the background (&) ignores SIGINT: end that with SIGTERM. When COMMAND
+ends, the lock is free at once, and etcdkit ends with its status. If etcdkit itself is killed with SIGKILL, COMMAND is
+too (on Linux), and the lock is free when its TTL has run out.
 
 If the lock is lost, since etcd cannot be reached for too long or somebody broke the lock, COMMAND and all that it
 started get SIGTERM, SIGKILL when --grace is over, and the exit status is 123. When etcd cannot be reached, that
@@ -57,19 +57,18 @@ Without COMMAND the lock is held until SIGINT or SIGTERM, and its key is printed
   etcdkit lock run --try backup -- pg_dump -f dump.sql app
   etcdkit lock run --wait 30s --label job=$JOB deploy/web -- make deploy
   etcdkit lock run migrations -- sh -c 'echo "my token is $ETCDKIT_TOKEN"'`,
-		Args:        checkLockArgs,
+		Args:        cobra.MatchAll(checkLockArgs, exclusive("try", "wait")),
 		Annotations: map[string]string{runsCommand: ""},
 	}
 	r.where.addFlag(cmd)
 	flags := cmd.Flags()
 	flags.BoolVar(&r.try, "try", false, "do not wait: if the lock is held, tell by whom, and end with status 124")
-	flags.DurationVar(&r.wait, "wait", 0, "wait no longer than this, and end with status 124; 0 means as long as it takes")
+	flags.DurationVar(&r.wait, "wait", 0, "wait no longer than this, also for etcd itself, and end with status 124; 0 means as long as it takes")
 	flags.DurationVar(&r.ttl, "ttl", 10*time.Second, "how long the lock stays held when this process dies or loses touch with etcd; whole seconds")
 	flags.DurationVar(&r.grace, "grace", 5*time.Second, "how long COMMAND has to end after the lock is lost, before it is killed")
 	flags.StringToStringVar(&r.labels, "label", nil, "what others see of us, as `key=value`; can be repeated")
 	flags.Lookup("label").DefValue = "" // or the help would show an empty list
-	cmd.MarkFlagsMutuallyExclusive("try", "wait")
-	cmd.ValidArgsFunction = completeCommand
+	cmd.ValidArgsFunction = l.completeCommand
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		r.cmd = cmd
 		return r.run(args[0], args[1:])
@@ -90,17 +89,9 @@ func checkLockArgs(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// completeCommand completes nothing for NAME, and files for what follows.
-func completeCommand(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) == 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	return nil, cobra.ShellCompDirectiveDefault
-}
-
 func (r *lockRun) run(name string, argv []string) error {
-	if r.wait < 0 || r.grace < 0 {
-		return errors.New("--wait and --grace must not be negative")
+	if err := r.check(); err != nil {
+		return err
 	}
 	var path string
 	if len(argv) > 0 {
@@ -113,14 +104,16 @@ func (r *lockRun) run(name string, argv []string) error {
 	defer stop()
 	// Until COMMAND runs, these have nowhere to go; they must not end us in the middle either.
 	defer signal.Stop(listen(messages...))
-	client, err := r.conn.open(ctx)
+	wait, cancel := r.untilLate(ctx, name)
+	defer cancel()
+	client, err := r.conn.open(wait)
 	if err != nil {
-		return err
+		return because(wait, err)
 	}
 	defer func() { _ = client.Close() }()
 	s := session.New(client, session.WithPrefix(r.prefix), session.WithTTL(r.ttl), session.WithLabels(r.labels))
 	defer r.close(s)
-	hold, err := r.acquire(ctx, lock.NewMutex(s, name, r.where.options(name)...))
+	hold, err := r.acquire(wait, lock.NewMutex(s, name, r.where.options(name)...))
 	if err != nil {
 		return err
 	}
@@ -133,33 +126,15 @@ func (r *lockRun) run(name string, argv []string) error {
 	return r.release(hold, err)
 }
 
-// acquire returns the lock when it is held, and tells once whom it waits for.
-func (r *lockRun) acquire(ctx context.Context, mu *lock.Mutex) (*lock.Hold, error) {
-	hold, err := r.attempt(ctx, mu)
-	var held *lock.HeldError
-	switch {
-	case !errors.As(err, &held):
-		return hold, err
-	case r.try:
-		return nil, &statusError{statusNotFree, err}
+// check refuses flags whose values make no sense.
+func (r *lockRun) check() error {
+	if r.wait < 0 || r.grace < 0 {
+		return errors.New("--wait and --grace must not be negative")
 	}
-	notef(r.cmd, "waiting: %v", held)
-	if r.wait > 0 {
-		var cancel context.CancelFunc
-		over := &statusError{statusNotFree, fmt.Errorf("not free within %v: %w", r.wait, held)}
-		ctx, cancel = context.WithTimeoutCause(ctx, r.wait, over)
-		defer cancel()
+	if value, ok := r.labels[""]; ok {
+		return fmt.Errorf("--label %q: the key is empty", "="+value)
 	}
-	hold, err = mu.Lock(ctx)
-	return hold, because(ctx, err)
-}
-
-// attempt takes the lock if it is free. It is the first that is asked of etcd, and bounded: one that does not answer is an error.
-func (r *lockRun) attempt(ctx context.Context, mu *lock.Mutex) (*lock.Hold, error) {
-	bounded, cancel := r.conn.request(ctx)
-	defer cancel()
-	hold, err := mu.TryLock(bounded)
-	return hold, because(ctx, err)
+	return nil
 }
 
 // tellTTL says so if the server granted another TTL than the one that was asked for.
@@ -207,25 +182,17 @@ func (r *lockRun) release(hold *lock.Hold, err error) error {
 	case errors.Is(failed, session.ErrLost):
 		return &statusError{statusLost, failed}
 	}
-	notef(r.cmd, "%s; it is free when the TTL has run out", errorLine(failed))
+	notef(r.cmd, "%s; it is free when the TTL has run out", r.errorLine(failed))
 	return err
 }
 
-// close gives the lease back. If that fails, it runs out by itself, and what was held was released before.
+// closeTime is how long we try to give the lease back.
+const closeTime = time.Second
+
+// close gives the lease back. If that fails, it runs out by itself. What was held was released before, and if that was not answered, or
+// nothing was ever held since etcd does not answer, there is no point in much patience.
 func (r *lockRun) close(s *session.Session) {
-	ctx, cancel := r.conn.request(context.Background())
+	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
 	_ = s.Close(ctx)
-}
-
-// keyOf is the hold's key: the guard compares it.
-func keyOf(hold *lock.Hold) string {
-	guard := hold.Guard()
-	return string(guard.KeyBytes())
-}
-
-// environment tells the command what it holds, in our words and in etcdctl's.
-func environment(name string, hold *lock.Hold) []string {
-	token := fmt.Sprint(hold.Token())
-	return append(os.Environ(), "ETCDKIT_LOCK="+name, "ETCDKIT_TOKEN="+token, "ETCD_LOCK_KEY="+keyOf(hold), "ETCD_LOCK_REV="+token)
 }

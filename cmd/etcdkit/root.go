@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"google.golang.org/grpc/grpclog"
 )
 
@@ -21,6 +24,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
 	p := &program{}
 	root := newRoot(p)
+	strictTopics(root)
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)
@@ -29,7 +33,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if err == nil {
 		return statusOK
 	}
-	switch text := errorLine(err); {
+	switch text := p.errorLine(err); {
 	case text == "":
 	case !p.began:
 		notef(cmd, `%s; see "%s --help"`, text, cmd.CommandPath())
@@ -51,9 +55,9 @@ func newRoot(p *program) *cobra.Command {
   etcdkit lock ls                      tells which locks are held, and by whom
   etcdkit kv get KEY                   reads a key, as etcdctl does
 
-Which etcd is meant is told by flags or by environment variables: --endpoints by ETCDKIT_ENDPOINTS, and so on for each
-flag that names its variable. The flags that etcdctl knows too can also be given by its variables, ETCDCTL_ENDPOINTS
-and so on. A flag wins over both, and ETCDKIT_ wins over ETCDCTL_.
+Which etcd is meant is told to "etcdkit lock" and "etcdkit kv" by flags or by environment variables: --endpoints by
+ETCDKIT_ENDPOINTS, and so on for each flag that names its variable. The flags that etcdctl knows too can also be given
+by its variables, ETCDCTL_ENDPOINTS and so on. A flag wins over both, and ETCDKIT_ wins over ETCDCTL_.
 
 Results go to standard output, everything else to standard error: errors are one line each, beginning with
 "etcdkit:". "etcdkit help exit-status" lists the exit statuses.`,
@@ -61,15 +65,48 @@ Results go to standard output, everything else to standard error: errors are one
   etcdkit --endpoints 10.0.0.1:2379,10.0.0.2:2379 lock nightly-report -- ./report.sh
   ETCDCTL_ENDPOINTS=10.0.0.1:2379 etcdkit kv get --prefix config/`,
 		Args:              cobra.NoArgs,
-		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE:              helpOnly,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		PersistentPreRunE: p.begin,
 	}
-	p.conn.addFlags(root.PersistentFlags())
 	p.addOutputFlag(root)
-	root.AddCommand(newLock(p), newKV(p), newDev(p), newDemoWorker(p), newExitStatusTopic())
+	addVersion(root)
+	root.AddCommand(newLock(p), newKV(p), newDev(p), newDemoWorker(p), newExitStatusTopic(), newVersion(p))
+	allowBefore(root)
 	return root
+}
+
+// allowBefore lets the flags of a connection stand before the command, too. They belong to the commands that connect, which parse them
+// wherever they stand; root only has to know them to find the command behind them.
+func allowBefore(root *cobra.Command) {
+	var flags pflag.FlagSet
+	new(connection).addFlags(&flags)
+	flags.VisitAll(func(flag *pflag.Flag) { flag.Hidden, flag.Annotations = true, nil })
+	root.Flags().AddFlagSet(&flags)
+}
+
+// helpOnly is what a command does that is only there for its subcommands.
+func helpOnly(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+
+// strictTopics makes errors of what cobra's own commands answer with a help text and status 0.
+func strictTopics(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "completion":
+			cmd.RunE = helpOnly // only a command that can be run has its arguments checked
+		case "help":
+			cmd.Args = func(_ *cobra.Command, args []string) error {
+				_, rest, err := root.Find(args)
+				if err == nil && len(rest) > 0 {
+					err = fmt.Errorf("no help on %q", strings.Join(args, " "))
+				}
+				return err
+			}
+		}
+	}
 }
 
 // begin takes from the environment what no flag tells, once the command is known and its flags are read.
@@ -80,8 +117,10 @@ func (p *program) begin(cmd *cobra.Command, _ []string) error {
 	if err := p.checkOutput(); err != nil {
 		return err
 	}
-	if err := cmd.ValidateFlagGroups(); err != nil { // cobra does that later, when it no longer looks like a wrong command line
-		return err
+	if cmd.HasParent() && cmd.Flags().Lookup(endpointsFlag) != nil { // it connects
+		if err := p.conn.prepare(); err != nil {
+			return err
+		}
 	}
 	p.began = true
 	return nil

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -40,7 +41,7 @@ func startServer(dir string, usual bool, tune func(*embed.Config)) (*server, err
 	// Another process may take the port before etcd does: then another one will do.
 	for range 3 {
 		var etcd *embed.Etcd
-		if etcd, err = embed.StartEtcd(serverConfig(dir, port, tune)); err == nil {
+		if etcd, err = startEtcd(serverConfig(dir, port, tune)); err == nil {
 			s := &server{etcd: etcd, dir: lock}
 			return s, s.ready()
 		}
@@ -52,6 +53,16 @@ func startServer(dir string, usual bool, tune func(*embed.Config)) (*server, err
 		}
 	}
 	return nil, errors.Join(fmt.Errorf("etcd in %s: %w", dir, err), lock.Close())
+}
+
+// startEtcd makes an error of a panic, with which etcd meets some kinds of damaged data (see lastWords for the others).
+func startEtcd(cfg *embed.Config) (etcd *embed.Etcd, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("it cannot start with the data there: %v", p)
+		}
+	}()
+	return embed.StartEtcd(cfg)
 }
 
 // ready waits until the server answers; one that does not is closed.
@@ -81,7 +92,7 @@ func (s *server) close() {
 func serverConfig(dir string, port int, tune func(*embed.Config)) *embed.Config {
 	cfg := embed.NewConfig()
 	cfg.Dir = dir
-	cfg.LogLevel = "fatal" // what goes wrong comes as an error
+	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(lastWords(dir))
 	client := url.URL{Scheme: "http", Host: fmt.Sprintf("127.0.0.1:%d", port)}
 	peer := url.URL{Scheme: "http", Host: "127.0.0.1:0"} // a single member has no peers
 	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = []url.URL{client}, []url.URL{client}
@@ -93,8 +104,8 @@ func serverConfig(dir string, port int, tune func(*embed.Config)) *embed.Config 
 	return cfg
 }
 
-// claimDir makes the data directory and makes sure that no other process serves it: etcd itself would wait for that one to end,
-// and say nothing.
+// claimDir makes the data directory and makes sure that it is etcd's, and that no other process serves it: etcd itself would put its files
+// beside whatever is there, or wait for that process to end, and say nothing.
 func claimDir(path string) (*os.File, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
@@ -107,7 +118,22 @@ func claimDir(path string) (*os.File, error) {
 	if syscall.Flock(int(dir.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil || isLocked(filepath.Join(path, "member", "snap", "db")) {
 		return nil, errors.Join(fmt.Errorf("data directory %s: another process is using it", path), dir.Close())
 	}
+	if err := checkDir(dir); err != nil {
+		return nil, errors.Join(fmt.Errorf("data directory %s: %w", path, err), dir.Close())
+	}
 	return dir, nil
+}
+
+// checkDir tells whether a directory is empty or etcd's.
+func checkDir(dir *os.File) error {
+	names, err := dir.Readdirnames(0)
+	if err != nil {
+		return err
+	}
+	if len(names) > 0 && !slices.Contains(names, "member") {
+		return errors.New("it is not empty, and not an etcd's: it has no member directory")
+	}
+	return nil
 }
 
 func isLocked(path string) bool {

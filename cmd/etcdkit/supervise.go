@@ -2,7 +2,9 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
+	"os"
 	"os/exec"
 	"os/signal"
 	"slices"
@@ -34,7 +36,7 @@ func (r *lockRun) supervise(name string, hold *lock.Hold, path string, argv []st
 			c.pass(sig)
 		case <-lost:
 			lost = nil
-			notef(r.cmd, "%s; ending %s", errorLine(hold.Err()), argv[0])
+			notef(r.cmd, "%s; ending %s", r.errorLine(hold.Err()), argv[0])
 			c.terminate()
 			grace = time.After(r.grace)
 		case <-grace:
@@ -69,4 +71,16 @@ func notRun(command string, err error) error {
 		return &statusError{statusNotFound, err}
 	}
 	return &statusError{statusCannot, err}
+}
+
+// keyOf is the hold's key: the guard compares it.
+func keyOf(hold *lock.Hold) string {
+	guard := hold.Guard()
+	return string(guard.KeyBytes())
+}
+
+// environment tells the command what it holds, in our words and in etcdctl's.
+func environment(name string, hold *lock.Hold) []string {
+	token := fmt.Sprint(hold.Token())
+	return append(os.Environ(), "ETCDKIT_LOCK="+name, "ETCDKIT_TOKEN="+token, "ETCD_LOCK_KEY="+keyOf(hold), "ETCD_LOCK_REV="+token)
 }

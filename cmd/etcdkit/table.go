@@ -15,18 +15,23 @@ import (
 
 const timeFormat = time.RFC3339
 
-// table writes rows in columns. The first row is the head.
+// table writes rows in columns. The first row is the head. What others say of themselves must not move the reader's cursor: a cell that
+// is not all printable is quoted.
 func table(w io.Writer, rows [][]string) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
-		if _, err := fmt.Fprintln(tw, strings.Join(row, "\t")); err != nil {
+		cells := make([]string, len(row))
+		for i, cell := range row {
+			cells[i] = quoteUnprintable(cell)
+		}
+		if _, err := fmt.Fprintln(tw, strings.Join(cells, "\t")); err != nil {
 			return err
 		}
 	}
 	return tw.Flush()
 }
 
-var ownerHead = []string{"HOST", "PID", "SINCE", "TOKEN", "LABELS"}
+var ownerHead = []string{"HOST", "PID", "SESSION SINCE", "TOKEN", "LABELS"}
 
 // ownerCells describes an owner under ownerHead. What is not known, since a program without this kit put the key, is a dash.
 func ownerCells(o lock.Owner) []string {

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// exactly accepts one argument for each name, and tells by its name which one is missing.
+func exactly(names ...string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		switch {
+		case len(args) < len(names):
+			return fmt.Errorf("%s is missing", names[len(args)])
+		case len(args) > len(names):
+			return fmt.Errorf("unexpected argument %q", args[len(names)])
+		}
+		return nil
+	}
+}
+
+// exclusive refuses two flags at once. It is a check of arguments since that is when cobra can still tell a wrong command line.
+func exclusive(one, other string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, _ []string) error {
+		if cmd.Flags().Changed(one) && cmd.Flags().Changed(other) {
+			return fmt.Errorf("--%s and --%s exclude each other", one, other)
+		}
+		return nil
+	}
+}
+
+// hintDashes is the error of a flag that a command for us to run may have been meant to get.
+func hintDashes(cmd *cobra.Command, err error) error {
+	_, runs := cmd.Annotations[runsCommand]
+	if args := cmd.Flags().Args(); runs && len(args) > 1 { // those before the flag
+		return fmt.Errorf(`%w: put "--" before the command (%s -- %s ...)`, err, args[0], strings.Join(args[1:], " "))
+	}
+	return err
+}
