@@ -17,56 +17,36 @@ import (
 	"etcdkit/integration/worker"
 )
 
-// crew is some workers on one lock, and the referee who watches it.
+// crew is a worker.Crew in a test.
 type crew struct {
-	t       *testing.T
-	spec    worker.Spec
-	line    string // the prefix of its keys
-	sight   *clientv3.Client
-	referee *worker.Referee
-	members []*worker.Child
-	frozen  map[string]int64 // when a worker was frozen for longer than its lease
+	*worker.Crew
+	t *testing.T
 }
 
-// hire makes a crew on the etcd at these endpoints. sight is a client whose connection nobody breaks.
-func hire(t *testing.T, endpoints []string, sight *clientv3.Client, prefix string, ttl time.Duration) *crew {
+func hire(t *testing.T, endpoints []string, sight *clientv3.Client, prefix string, ttl time.Duration) crew {
 	t.Helper()
-	c := &crew{t: t, line: prefix + "/lock/x/@/", sight: sight}
-	c.frozen = make(map[string]int64)
-	c.spec = worker.Spec{Endpoints: endpoints, Prefix: prefix, Name: "x", TTL: ttl, Every: 5 * time.Millisecond}
-	c.referee = worker.Watch(sight, map[string]string{c.line: "x"})
-	t.Cleanup(func() {
-		for _, m := range c.members {
-			m.Kill()
-		}
-	})
+	c := crew{worker.Hire(endpoints, sight, prefix, ttl), t}
+	t.Cleanup(c.Kill)
 	return c
 }
 
-// start adds a worker, which keeps the lock for hold, or until it loses it if that is zero.
-func (c *crew) start(hold time.Duration) *worker.Child {
+func (c crew) start(hold time.Duration) *worker.Child {
 	c.t.Helper()
-	spec := c.spec
-	spec.Client, spec.Hold = fmt.Sprintf("w%d", len(c.members)), hold
-	m, err := worker.Start(spec)
+	m, err := c.Start(hold)
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	c.members = append(c.members, m)
 	return m
 }
 
-// freeze stops a worker for longer than its lease. What it believes when it wakes up, for as long as the scheduler takes to run a timer, no
-// lock can help: it counts as a holder until it was frozen, and its writes count all the same.
-func (c *crew) freeze(m *worker.Child) {
+func (c crew) freeze(m *worker.Child) {
 	c.t.Helper()
-	c.frozen[m.Spec.Client] = worker.Now()
-	if err := m.Freeze(); err != nil {
+	if err := c.Freeze(m); err != nil {
 		c.t.Fatal(err)
 	}
 }
 
-func (c *crew) await(m *worker.Child, what string, ok func(*worker.Child) bool) {
+func (c crew) await(m *worker.Child, what string, ok func(*worker.Child) bool) {
 	c.t.Helper()
 	if err := m.Await(patience, ok); err != nil {
 		c.t.Fatalf("%s: %v", what, err)
@@ -91,21 +71,10 @@ func holding(n int) func(*worker.Child) bool {
 }
 
 // judge stops the crew and checks what happened. least is how many holds there must have been, or the run is void. A bad history is kept.
-func (c *crew) judge(least int) history.History {
+func (c crew) judge(least int) history.History {
 	c.t.Helper()
-	var h history.History
-	for _, m := range c.members {
-		m.Stop()
-		holds, writes := m.History()
-		for i := range holds {
-			if at := c.frozen[m.Spec.Client]; at != 0 && holds[i].Lost {
-				holds[i].To = min(holds[i].To, at)
-			}
-		}
-		h.Holds, h.Writes = append(h.Holds, holds...), append(h.Writes, writes...)
-	}
-	var err error
-	if h.Keys, err = c.referee.Stop(soon(c.t), c.sight, c.line); err != nil {
+	h, err := c.Finish(soon(c.t))
+	if err != nil {
 		c.t.Fatal(err)
 	}
 	if len(h.Holds) < least {
@@ -139,11 +108,12 @@ func TestFrozenHolder(t *testing.T) {
 	for phase := range 4 { // of the renewals, which come every third of the TTL
 		t.Run(fmt.Sprint(phase), func(t *testing.T) {
 			t.Parallel()
-			crew := hire(t, c.Endpoints(), c.Client(t), fmt.Sprintf("p%d", phase), time.Second)
+			sight := c.Client(t)
+			crew := hire(t, c.Endpoints(), sight, fmt.Sprintf("p%d", phase), time.Second)
 			a := crew.start(0)
 			crew.await(a, "the first holds", holding(3+20*phase))
 			b := crew.start(0)
-			eventually(t, "the second waits", func() bool { return len(keys(t, crew.sight, crew.line)) == 2 })
+			eventually(t, "the second waits", func() bool { return len(keys(t, sight, crew.Line)) == 2 })
 			crew.freeze(a)
 			crew.await(b, "the second takes over", holding(3))
 			if err := a.Thaw(); err != nil {
@@ -168,15 +138,13 @@ func TestFrozenHolder(t *testing.T) {
 func TestFrozenHolderWakesUpCutOff(t *testing.T) {
 	t.Parallel()
 	c := cluster.New(t, 3)
-	only := c.Endpoints()[:1]
-	crew := hire(t, only, c.Admin(), "p", time.Second)
-	crew.sight = c.Client(t, func(cfg *clientv3.Config) { cfg.Endpoints = c.Endpoints()[1:] })
-	crew.referee = worker.Watch(crew.sight, map[string]string{crew.line: "x"})
+	sight := c.Client(t, func(cfg *clientv3.Config) { cfg.Endpoints = c.Endpoints()[1:] })
+	crew := hire(t, c.Endpoints()[:1], sight, "p", time.Second)
 	a := crew.start(0)
 	crew.await(a, "the first holds", holding(3))
-	crew.spec.Endpoints = c.Endpoints()[1:]
+	crew.Spec.Endpoints = c.Endpoints()[1:]
 	b := crew.start(0)
-	eventually(t, "the second waits", func() bool { return len(keys(t, crew.sight, crew.line)) == 2 })
+	eventually(t, "the second waits", func() bool { return len(keys(t, sight, crew.Line)) == 2 })
 	crew.freeze(a)
 	c.Cut(0)
 	crew.await(b, "the second takes over", holding(3))
@@ -219,12 +187,12 @@ func TestKilledWorkers(t *testing.T) {
 	for range 4 {
 		crew.start(20 * time.Millisecond)
 	}
-	crew.await(crew.members[0], "it holds", holding(1))
-	crew.members[0].Kill() // a holder
-	waiter := crew.members[1]
+	crew.await(crew.Members[0], "it holds", holding(1))
+	crew.Members[0].Kill() // a holder
+	waiter := crew.Members[1]
 	crew.await(waiter, "it has held", func(m *worker.Child) bool { holds, _ := m.History(); return len(holds) > 2 })
 	waiter.Kill() // most likely a waiter
-	last := crew.members[3]
+	last := crew.Members[3]
 	crew.await(last, "it goes on", func(m *worker.Child) bool { holds, _ := m.History(); return len(holds) > 10 })
 	crew.judge(12)
 }
@@ -248,7 +216,7 @@ func TestKilledAndFrozenMembers(t *testing.T) {
 	}
 	progress := func(what string) {
 		t.Helper()
-		for _, m := range crew.members {
+		for _, m := range crew.Members {
 			holds, _ := m.History()
 			n := len(holds)
 			crew.await(m, what, func(m *worker.Child) bool { holds, _ := m.History(); return len(holds) > n+2 })
