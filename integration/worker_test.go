@@ -1,11 +1,12 @@
 package integration
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -70,8 +71,16 @@ func holding(n int) func(*worker.Child) bool {
 	}
 }
 
-// judge stops the crew and checks what happened. least is how many holds there must have been, or the run is void. A bad history is kept.
+// judge lets the crew finish and checks what happened. least is how many holds there must have been, or the run is void.
 func (c crew) judge(least int) history.History {
+	c.t.Helper()
+	return c.verdict(least, func(h *history.History, html string) []history.Violation {
+		return append(h.Check(), history.Linearizable(h.Holds, h.Keys, time.Minute, html)...)
+	})
+}
+
+// verdict is judge with these checks. A bad history is kept.
+func (c crew) verdict(least int, check func(h *history.History, html string) []history.Violation) history.History {
 	c.t.Helper()
 	h, err := c.Finish(soon(c.t))
 	if err != nil {
@@ -84,8 +93,8 @@ func (c crew) judge(least int) history.History {
 	if dir == "" {
 		dir = os.TempDir()
 	}
-	base := filepath.Join(dir, "etcdkit-"+filepath.Base(c.t.Name()))
-	found := append(h.Check(), history.Linearizable(h.Holds, h.Keys, time.Minute, base+".html")...)
+	base := filepath.Join(dir, "etcdkit-"+strings.ReplaceAll(c.t.Name(), "/", "."))
+	found := check(&h, base+".html")
 	for _, v := range found {
 		c.t.Error(v)
 	}
@@ -197,9 +206,14 @@ func TestKilledWorkers(t *testing.T) {
 	crew.judge(12)
 }
 
-// Members of a real cluster are killed with SIGKILL, the leader among them (F3), and frozen (F4), while a crew works.
-func TestKilledAndFrozenMembers(t *testing.T) {
-	t.Parallel()
+// atWork is a crew of three on a cluster of three members that are processes.
+type atWork struct {
+	crew
+	etcd *process.Cluster
+}
+
+func work(t *testing.T) atWork {
+	t.Helper()
 	etcd, err := process.Start(3)
 	if err != nil {
 		t.Fatal(err)
@@ -210,44 +224,66 @@ func TestKilledAndFrozenMembers(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = sight.Close() })
-	crew := hire(t, etcd.Endpoints(), sight, "p", 5*time.Second)
+	w := atWork{hire(t, etcd.Endpoints(), sight, "p", 5*time.Second), etcd}
 	for range 3 {
-		crew.start(10 * time.Millisecond)
+		w.start(10 * time.Millisecond)
 	}
-	progress := func(what string) {
-		t.Helper()
-		for _, m := range crew.Members {
-			holds, _ := m.History()
-			n := len(holds)
-			crew.await(m, what, func(m *worker.Child) bool { holds, _ := m.History(); return len(holds) > n+2 })
-		}
+	w.progress("before")
+	return w
+}
+
+// progress waits until every member of the crew has held the lock some more times.
+func (w atWork) progress(what string) {
+	w.t.Helper()
+	for _, m := range w.Members {
+		holds, _ := m.History()
+		n := len(holds)
+		w.await(m, what, func(m *worker.Child) bool { holds, _ := m.History(); return len(holds) > n+2 })
 	}
-	leader := func() int {
-		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		defer cancel()
-		i, err := etcd.Leader(ctx)
-		if err != nil {
+}
+
+func (w atWork) leader() int {
+	w.t.Helper()
+	i, err := w.etcd.Leader(soon(w.t))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return i
+}
+
+// The leader of a real cluster is killed with SIGKILL, twice (F3), while a crew works.
+func TestKilledLeader(t *testing.T) {
+	t.Parallel()
+	w := work(t)
+	for range 2 {
+		dead := w.leader()
+		w.etcd.Kill(dead)
+		w.progress("with the leader killed")
+		if err := w.etcd.Restart(dead); err != nil {
 			t.Fatal(err)
 		}
-		return i
+		w.progress("with the member back")
 	}
-	progress("before")
-	dead := leader()
-	etcd.Kill(dead)
-	progress("with the leader killed")
-	if err := etcd.Restart(dead); err != nil {
+	w.judge(40)
+}
+
+// The leader is frozen until others lead, and wakes up (F4). An etcd that slept through its own replacement can revoke leases that were renewed
+// with the new leader (its lessor finds them run out, and a revocation that it proposes is obeyed), so a holder can be robbed before
+// its deadline: seen in one run of six. Its context ends when it sees its key gone; until then the guard is what holds, and so
+// tokens, guarded writes and grants are judged here, and not the belief.
+func TestFrozenLeader(t *testing.T) {
+	t.Parallel()
+	w := work(t)
+	frozen := w.leader()
+	if err := w.etcd.Stop(frozen); err != nil {
 		t.Fatal(err)
 	}
-	progress("with the member back")
-	frozen := leader()
-	if err := etcd.Stop(frozen); err != nil {
+	w.progress("with the leader frozen")
+	if err := w.etcd.Continue(frozen); err != nil {
 		t.Fatal(err)
 	}
-	progress("with the leader frozen")
-	if err := etcd.Continue(frozen); err != nil {
-		t.Fatal(err)
-	}
-	progress("with the frozen leader awake")
-	crew.judge(40)
+	w.progress("with the frozen leader awake")
+	w.verdict(20, func(h *history.History, _ string) []history.Violation {
+		return slices.Concat(history.Rising(h.Holds), history.Real(h.Holds, h.Keys), history.Fenced(h.Writes))
+	})
 }
