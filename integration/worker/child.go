@@ -84,6 +84,16 @@ func (c *Child) read(out io.Reader) {
 	_ = c.cmd.Wait()
 }
 
+// Ended tells whether the process is gone.
+func (c *Child) Ended() bool {
+	select {
+	case <-c.ended:
+		return true
+	default:
+		return false
+	}
+}
+
 // Holding returns the hold that the worker has, or nil.
 func (c *Child) Holding() *history.Hold {
 	c.mu.Lock()

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"etcdkit/integration/history"
@@ -24,15 +25,20 @@ type Referee struct {
 	rev  int64 // up to which everything was seen
 }
 
-// Watch starts a referee on a client of its own, whose connection nobody breaks. lines maps the key prefix of each line to the name of its
-// lock.
+// Watch starts a referee on a client of its own, whose connection nobody breaks, before anything is in the lines. lines maps the key prefix of
+// each line to the name of its lock.
 func Watch(client *clientv3.Client, lines map[string]string) *Referee {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &Referee{cancel: cancel, done: make(chan struct{}), keys: make(map[string]*history.Key)}
+	rev, err := client.Get(ctx, "\x00", clientv3.WithCountOnly())
+	if err != nil {
+		r.err = fmt.Errorf("the referee could not begin: %w", err)
+		rev = &clientv3.GetResponse{Header: new(pb.ResponseHeader)}
+	}
 	watches := make([]clientv3.WatchChan, 0, len(lines))
 	names := make([]string, 0, len(lines))
 	for prefix, name := range lines {
-		watches = append(watches, client.Watch(ctx, prefix, clientv3.WithPrefix(), clientv3.WithRev(1)))
+		watches = append(watches, client.Watch(ctx, prefix, clientv3.WithPrefix(), clientv3.WithRev(rev.Header.Revision+1)))
 		names = append(names, name)
 	}
 	var all sync.WaitGroup
