@@ -264,7 +264,7 @@ func TestCallersWhoGiveUpInAQueue(t *testing.T) {
 				}
 				return
 			}
-			if err := h.Unlock(ctx); err != nil {
+			if err := h.Unlock(soon(t)); err != nil {
 				t.Error(err)
 			}
 		})
