@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -98,19 +99,13 @@ func (k *keeper) wait(ctx context.Context) (*Lease, error) {
 func (k *keeper) lateLocked(ctx context.Context) error {
 	cause := context.Cause(ctx)
 	if k.failed != nil {
-		return &waitError{cause: cause, last: k.failed}
+		return fmt.Errorf("%w (last: %w)", cause, k.failed)
 	}
 	k.failed = errNoAnswer // the first attempt is still under way: that is no health either
 	return cause
 }
 
 var errNoAnswer = errors.New("etcd has not answered yet")
-
-// waitError says that ctx ended, and what the last attempt met meanwhile.
-type waitError struct{ cause, last error }
-
-func (e *waitError) Error() string   { return e.cause.Error() + " (last: " + e.last.Error() + ")" }
-func (e *waitError) Unwrap() []error { return []error{e.cause, e.last} }
 
 // announceLocked wakes everybody who waits for a change.
 func (k *keeper) announceLocked() {

@@ -14,18 +14,22 @@ import (
 	"etcdkit/session"
 )
 
+// A step is one pass over what a claim takes, in one epoch. It returns nil when the key of ours is the first, and errAgain when something
+// moved and the next pass will do.
+type step func(ctx context.Context, e hub.Epoch, t *turn) error
+
 // win makes the front the holder. It goes on over outages and lost leases until ctx ends or etcd refuses. What it leaves in t, with an
 // error, is for the next front.
-func (l *Line) win(ctx context.Context, t *turn) (*Held, error) {
+func (l *Line) win(ctx context.Context, what string, t *turn, s step) (*Held, error) {
 	asked := time.Now()
 	var held *Held
 	var final error
-	err := l.hub.Do(ctx, "claim in "+l.prefix, func(ctx context.Context) error {
+	err := l.hub.Do(ctx, what+" "+l.prefix, func(ctx context.Context) error {
 		e, err := l.hub.Epoch(ctx)
 		if err != nil {
 			return stop(&final, err, ctx.Err() != nil || hopeless(err))
 		}
-		if err := l.advance(ctx, e, t); err != nil {
+		if err := l.advance(ctx, e, t, s); err != nil {
 			return stop(&final, err, hopeless(err))
 		}
 		if held = l.hold(ctx, e, t, asked); held == nil {
@@ -36,10 +40,10 @@ func (l *Line) win(ctx context.Context, t *turn) (*Held, error) {
 	return held, cmp.Or(err, final)
 }
 
-// hopeless tells of errors that trying again will not mend, though their class is unknown: a closed session, and a full store, which
-// takes an operator.
+// hopeless tells of errors that trying again will not mend, though their class is unknown: a closed session, a full store, which takes
+// an operator, and a line that is busy for who does not wait.
 func hopeless(err error) bool {
-	return errors.Is(err, session.ErrClosed) || errors.Is(err, rpctypes.ErrNoSpace)
+	return errors.Is(err, session.ErrClosed) || errors.Is(err, rpctypes.ErrNoSpace) || errors.Is(err, ErrBusy)
 }
 
 // stop ends a retry with the error, if it is so.
@@ -51,13 +55,12 @@ func stop(final *error, err error, now bool) error {
 	return nil
 }
 
-// advance does whatever is left to be done until the key of ours is the first: nil means that it is. It works in one epoch, and
-// ends with it.
-func (l *Line) advance(ctx context.Context, e hub.Epoch, t *turn) error {
+// advance makes steps until the key of ours is the first: nil means that it is. It works in one epoch, and ends with it.
+func (l *Line) advance(ctx context.Context, e hub.Epoch, t *turn, s step) error {
 	ctx, cancel := within(ctx, e)
 	defer cancel()
 	for {
-		err := l.step(ctx, e, t)
+		err := s(ctx, e, t)
 		switch {
 		case errors.Is(err, errAgain):
 			continue
@@ -83,8 +86,8 @@ func within(ctx context.Context, e hub.Epoch) (context.Context, context.CancelFu
 	}
 }
 
-// step is one pass over what a claim takes. It returns errAgain when something moved and the next pass will do.
-func (l *Line) step(ctx context.Context, e hub.Epoch, t *turn) error {
+// wait is the step of who waits in line.
+func (l *Line) wait(ctx context.Context, e hub.Epoch, t *turn) error {
 	if err := l.settle(ctx, e, t); err != nil {
 		return err
 	}
@@ -105,9 +108,7 @@ func (l *Line) put(ctx context.Context, e hub.Epoch, t *turn) error {
 		Then(l.last(), putKey(slot, e)).
 		Commit()
 	if err != nil {
-		if retry.Of(err) == retry.Unknown {
-			t.debt = &debt{epoch: e, slot: slot, fence: rev}
-		}
+		t.owe(e, slot, rev, err)
 		return err
 	}
 	if !resp.Succeeded {
@@ -115,6 +116,13 @@ func (l *Line) put(ctx context.Context, e hub.Epoch, t *turn) error {
 	}
 	t.entry = newEntry(slot, e, resp.Header.Revision, resp.Responses[0].GetResponseRange())
 	return nil
+}
+
+// owe takes note of a put that failed, if it may have happened all the same. fence is the revision that it compared.
+func (t *turn) owe(e hub.Epoch, slot string, fence int64, err error) {
+	if retry.Of(err) == retry.Unknown {
+		t.debt = &debt{epoch: e, slot: slot, fence: fence}
+	}
 }
 
 // exclusive is the value of our keys. It tells them from a key that etcd's own package puts under our very lease and name.

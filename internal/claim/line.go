@@ -98,7 +98,7 @@ func (l *Line) acquire(ctx context.Context) (*Held, error) {
 	if err != nil {
 		return nil, err
 	}
-	held, err := l.win(ctx, &t)
+	held, err := l.win(ctx, "claim in", &t, l.wait)
 	if err != nil {
 		l.pass(t)
 	}

@@ -1,18 +1,14 @@
 package claim
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"sync"
-	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
-	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"etcdkit/internal/hub"
-	"etcdkit/internal/retry"
 	"etcdkit/session"
 )
 
@@ -72,48 +68,26 @@ func (l *Line) ownLocked() Owner {
 
 // try looks, and puts a key if the line is empty. The look needs no lease.
 func (l *Line) try(ctx context.Context, t *turn) (*Held, error) {
-	asked := time.Now()
 	if *t == (turn{}) { // otherwise a key in the line may be ours
 		if err := l.free(ctx); err != nil {
 			return nil, err
 		}
 	}
-	var held *Held
-	var final error
-	err := l.hub.Do(ctx, "try "+l.prefix, func(ctx context.Context) error {
-		e, err := l.hub.Epoch(ctx)
-		if err != nil {
-			return stop(&final, err, ctx.Err() != nil || hopeless(err))
-		}
-		if err := l.tryIn(ctx, e, t); err != nil {
-			return stop(&final, err, hopeless(err) || errors.Is(err, ErrBusy))
-		}
-		if held = l.hold(ctx, e, t, asked); held == nil {
-			return e.Err()
-		}
-		return nil
-	})
-	return held, cmp.Or(err, final)
+	return l.win(ctx, "try", t, l.glance)
 }
 
-// tryIn is try in one epoch.
-func (l *Line) tryIn(ctx context.Context, e hub.Epoch, t *turn) error {
-	ctx, cancel := within(ctx, e)
-	defer cancel()
-	for {
-		err := l.settle(ctx, e, t)
-		switch {
-		case err != nil:
-			return err
-		case t.entry == nil:
-			err = l.putAlone(ctx, e, t)
-		case !t.entry.first || t.entry.epoch != e:
-			err = l.tryLeft(ctx, t)
-		}
-		if !errors.Is(err, errAgain) {
-			return err
-		}
+// glance is the step of who does not wait.
+func (l *Line) glance(ctx context.Context, e hub.Epoch, t *turn) error {
+	err := l.settle(ctx, e, t)
+	switch {
+	case err != nil:
+		return err
+	case t.entry == nil:
+		return l.putAlone(ctx, e, t)
+	case !t.entry.first || t.entry.epoch != e:
+		return l.tryLeft(ctx, t)
 	}
+	return nil
 }
 
 // tryLeft looks whether the key that an earlier caller left in the line is the first.
@@ -198,10 +172,8 @@ func (l *Line) putAlone(ctx context.Context, e hub.Epoch, t *turn) error {
 		Then(putKey(slot, e)).
 		Commit()
 	switch {
-	case err != nil && (retry.Of(err) == retry.Unknown || errors.Is(err, rpctypes.ErrNoSpace)):
-		t.debt = &debt{epoch: e, slot: slot, fence: rev}
-		return err
 	case err != nil:
+		t.owe(e, slot, rev, err)
 		return err
 	case resp.Succeeded:
 		t.entry = &entry{key: slot, rev: resp.Header.Revision, epoch: e, first: true, seen: resp.Header.Revision}
