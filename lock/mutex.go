@@ -67,11 +67,11 @@ func (m *Mutex) TryLock(ctx context.Context) (*Hold, error) {
 }
 
 // claim runs one way to claim the mutex's line.
-func (m *Mutex) claim(ctx context.Context, how func(context.Context, *hub.Hub, string) (*claim.Held, error)) (*claim.Held, error) {
+func (m *Mutex) claim(ctx context.Context, how func(context.Context, *hub.Hub, claim.Claim) (*claim.Held, error)) (*claim.Held, error) {
 	if m.bad != nil {
 		return nil, m.bad
 	}
-	return how(ctx, m.hub, m.key+"/")
+	return how(ctx, m.hub, claim.Claim{Prefix: m.key + "/"})
 }
 
 // Do locks, runs fn once, and unlocks, also if fn panics. The context that fn gets ends with ctx, and when the hold does: fn has to

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -14,25 +16,33 @@ import (
 	"etcdkit/session"
 )
 
-// A step is one pass over what a claim takes, in one epoch. It returns nil when the key of ours is the first, and errAgain when something
-// moved and the next pass will do.
-type step func(ctx context.Context, e hub.Epoch, t *turn) error
+// A front is the caller whose turn it is, with what it wants and what stands in etcd for it.
+type front struct {
+	*Line
+	claim Claim
+	turn
+	room *clientv3.Cmp // of who does not wait: true as long as a key would hold at once; nil when that has to be looked up
+}
 
-// win makes the front the holder. It goes on over outages and lost leases until ctx ends or etcd refuses. What it leaves in t, with an
-// error, is for the next front.
-func (l *Line) win(ctx context.Context, what string, t *turn, s step) (*Held, error) {
+// A step is one pass over what a claim takes, in one epoch. It returns nil when the key of ours holds, and errAgain when something
+// moved and the next pass will do.
+type step func(f *front, ctx context.Context, e hub.Epoch) error
+
+// win makes the front the holder. It goes on over outages and lost leases until ctx ends or etcd refuses. What it leaves in its turn, with
+// an error, is for the next front.
+func (f *front) win(ctx context.Context, what string, s step) (*Held, error) {
 	asked := time.Now()
 	var held *Held
 	var final error
-	err := l.hub.Do(ctx, what+" "+l.prefix, func(ctx context.Context) error {
-		e, err := l.hub.Epoch(ctx)
+	err := f.hub.Do(ctx, what+" "+f.prefix, func(ctx context.Context) error {
+		e, err := f.hub.Epoch(ctx)
 		if err != nil {
 			return stop(&final, err, ctx.Err() != nil || hopeless(err))
 		}
-		if err := l.advance(ctx, e, t, s); err != nil {
+		if err := f.advance(ctx, e, s); err != nil {
 			return stop(&final, err, hopeless(err))
 		}
-		if held = l.hold(ctx, e, t, asked); held == nil {
+		if held = f.hold(ctx, e, asked); held == nil {
 			return e.Err()
 		}
 		return nil
@@ -55,19 +65,19 @@ func stop(final *error, err error, now bool) error {
 	return nil
 }
 
-// advance makes steps until the key of ours is the first: nil means that it is. It works in one epoch, and ends with it.
-func (l *Line) advance(ctx context.Context, e hub.Epoch, t *turn, s step) error {
+// advance makes steps until the key of ours holds: nil means that it does. It works in one epoch, and ends with it.
+func (f *front) advance(ctx context.Context, e hub.Epoch, s step) error {
 	ctx, cancel := within(ctx, e)
 	defer cancel()
 	for {
-		err := s(ctx, e, t)
+		err := s(f, ctx, e)
 		switch {
 		case errors.Is(err, errAgain):
 			continue
 		case err != nil && e.Err() != nil:
 			return errEpochOver // whatever err is: the next epoch decides
 		case errors.Is(err, rpctypes.ErrLeaseNotFound):
-			l.hub.Suspect()
+			f.hub.Suspect()
 		}
 		return err
 	}
@@ -87,69 +97,80 @@ func within(ctx context.Context, e hub.Epoch) (context.Context, context.CancelFu
 }
 
 // wait is the step of who waits in line.
-func (l *Line) wait(ctx context.Context, e hub.Epoch, t *turn) error {
-	if err := l.settle(ctx, e, t); err != nil {
+func (f *front) wait(ctx context.Context, e hub.Epoch) error {
+	if err := f.settle(ctx, e); err != nil {
 		return err
 	}
-	if t.entry == nil {
-		if err := l.put(ctx, e, t); err != nil {
+	if f.entry == nil {
+		if err := f.put(ctx, e); err != nil {
 			return err
 		}
 	}
-	return l.await(ctx, e, t)
+	return f.await(ctx, e)
 }
 
 // put puts a key of ours at the end of the line.
-func (l *Line) put(ctx context.Context, e hub.Epoch, t *turn) error {
-	slot := l.slot(e, "")
-	fence, rev := l.hub.Fence(e)
-	resp, err := l.hub.Client.Txn(ctx).
+func (f *front) put(ctx context.Context, e hub.Epoch) error {
+	slot := f.slot(e, "")
+	fence, rev := f.hub.Fence(e)
+	resp, err := f.hub.Client.Txn(ctx).
 		If(fence, absent(slot)).
-		Then(l.last(), putKey(slot, e)).
+		Then(append(f.claim.Rule.reads(f.Line, 0), f.claim.put(slot, e))...).
 		Commit()
 	if err != nil {
-		t.owe(e, slot, rev, err)
+		f.owe(e, slot, rev, err)
 		return err
 	}
 	if !resp.Succeeded {
-		return l.mend(ctx, e, t, slot, rev)
+		return f.mend(ctx, e, slot, rev)
 	}
-	t.entry = newEntry(slot, e, resp.Header.Revision, resp.Responses[0].GetResponseRange())
+	f.entry = f.newEntry(f.claim, slot, e, resp.Header.Revision, resp.Responses)
 	return nil
 }
 
+// newEntry is the entry for a key that was put at the revision rev, when the answers told what stood before it.
+func (l *Line) newEntry(c Claim, key string, e hub.Epoch, rev int64, answers []*pb.ResponseOp) *entry {
+	ahead := c.Rule.obstacle(l, answers)
+	return &entry{key: key, value: c.Value, rev: rev, epoch: e, first: ahead == nil, ahead: ahead, seen: rev}
+}
+
 // owe takes note of a put that failed, if it may have happened all the same. fence is the revision that it compared.
-func (t *turn) owe(e hub.Epoch, slot string, fence int64, err error) {
+func (f *front) owe(e hub.Epoch, slot string, fence int64, err error) {
 	if retry.Of(err) == retry.Unknown {
-		t.debt = &debt{epoch: e, slot: slot, fence: fence}
+		f.debt = &debt{epoch: e, slot: slot, value: f.claim.Value, fence: fence}
 	}
 }
 
-// exclusive is the value of our keys. It tells them from a key that etcd's own package puts under our very lease and name.
-const exclusive = "exclusive"
+func (c Claim) put(slot string, e hub.Epoch) clientv3.Op {
+	return clientv3.OpPut(slot, c.Value, clientv3.WithLease(e.ID()))
+}
 
-func putKey(slot string, e hub.Epoch) clientv3.Op {
-	return clientv3.OpPut(slot, exclusive, clientv3.WithLease(e.ID()))
+// ours returns the key if this session put it: under the lease, with our value, in a slot that nobody else of the kit uses.
+func ours(kvs []*mvccpb.KeyValue, lease clientv3.LeaseID, value string) *mvccpb.KeyValue {
+	if len(kvs) == 0 || clientv3.LeaseID(kvs[0].Lease) != lease || string(kvs[0].Value) != value {
+		return nil
+	}
+	return kvs[0]
 }
 
 // mend finds out what kept a put from happening, and makes good for it, so that the next one can. It is a request of its own, since it is
 // rare, and reads in the Else branch would cost every put. etcd's client sends a write again by itself when a server answers
 // Canceled or DeadlineExceeded, so what kept it from happening may be that it had happened: then the key is the entry.
-func (l *Line) mend(ctx context.Context, e hub.Epoch, t *turn, slot string, fence int64) error {
-	resp, err := l.hub.Client.Txn(ctx).Then(clientv3.OpGet(l.hub.FenceKey(e)), clientv3.OpGet(slot)).Commit()
+func (f *front) mend(ctx context.Context, e hub.Epoch, slot string, fence int64) error {
+	resp, err := f.hub.Client.Txn(ctx).Then(clientv3.OpGet(f.hub.FenceKey(e)), clientv3.OpGet(slot)).Commit()
 	if err != nil {
 		return err
 	}
 	if kvs := resp.Responses[1].GetResponseRange().Kvs; len(kvs) > 0 {
-		if kv := ours(kvs, e.ID()); kv != nil {
-			t.entry = &entry{key: slot, rev: kv.CreateRevision, epoch: e}
+		if kv := ours(kvs, e.ID(), f.claim.Value); kv != nil {
+			f.entry = &entry{key: slot, value: f.claim.Value, rev: kv.CreateRevision, epoch: e}
 			return errAgain
 		}
-		l.hub.Log.Warn("a foreign key has the name of a slot of ours; another name is used", "key", slot)
-		l.avoid(slot)
+		f.hub.Log.Warn("a foreign key has the name of a slot of ours; another name is used", "key", slot)
+		f.avoid(slot)
 	}
 	if kvs := resp.Responses[0].GetResponseRange().Kvs; len(kvs) == 0 || kvs[0].ModRevision != fence {
-		if err := l.hub.Refence(ctx, e, fence); err != nil {
+		if err := f.hub.Refence(ctx, e, fence); err != nil {
 			return err
 		}
 	}

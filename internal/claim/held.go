@@ -9,27 +9,23 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"etcdkit/internal/hub"
 	"etcdkit/internal/retry"
 	"etcdkit/session"
 )
 
-// Held is a line that the session holds: the key that makes it so, and a context that ends before that can change.
+// Held is what one caller holds: a key that makes it so, and a context that ends before that can change.
 type Held struct {
-	line  *Line
-	epoch hub.Epoch
-	key   string
-	rev   int64
+	stake *stake
 	since time.Time
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	stop   func() bool // of the function that acts on a loss
-	timer  *time.Timer // that begins to watch the key
 
 	mu    sync.Mutex // protects what follows
-	ended bool
-	told  bool // Release was called
+	ended bool       // by a loss, or by End
+	mine  bool       // by End
+	told  bool       // Release was called, or the key given away
 }
 
 // holdContext ends with the hold and has the values of the context that the hold was asked for with.
@@ -46,134 +42,107 @@ func (c holdContext) Value(key any) any {
 	return c.values.Value(key)
 }
 
-// watchAfter is the age from which a hold watches its own key. Most holds are shorter, and cost nothing.
-const watchAfter = 100 * time.Millisecond
-
-// hold makes the front the holder with the entry of t. It returns nil if the epoch is over; the entry stays in t then.
-func (l *Line) hold(ctx context.Context, e hub.Epoch, t *turn, asked time.Time) *Held {
-	if e.Err() != nil {
-		return nil
-	}
-	h := &Held{line: l, epoch: e, key: t.entry.key, rev: t.entry.rev, since: time.Now()}
-	life, cancel := context.WithCancelCause(e.Context())
+// held is one more who holds by the key, and was counted already.
+func (s *stake) held(ctx context.Context, asked time.Time) *Held {
+	h := &Held{stake: s, since: time.Now()}
+	life, cancel := context.WithCancelCause(s.ctx)
 	h.ctx, h.cancel = holdContext{life, ctx}, cancel
-	l.mu.Lock()
-	l.held = h
-	l.mu.Unlock()
-	l.hub.Hooks.Acquired(h.key, h.rev, h.since.Sub(asked))
-	h.timer = time.AfterFunc(watchAfter, func() { l.hub.Go(h.watch) })
-	h.stop = context.AfterFunc(life, h.lost)
+	s.line.hub.Hooks.Acquired(s.key, s.rev, h.since.Sub(asked))
+	h.stop = context.AfterFunc(s.ctx, h.lost)
 	return h
 }
 
-// Context ends when the hold does, with the cause: a *session.LostError, session.ErrClosed or session.ErrReleased.
+// Context ends when the hold does, with the cause: a *session.LostError, session.ErrClosed or what End was given.
 func (h *Held) Context() context.Context { return h.ctx }
 
 // Key is the key whose create revision is the token.
-func (h *Held) Key() string { return h.key }
+func (h *Held) Key() string { return h.stake.key }
 
 // Token is the create revision of the key.
-func (h *Held) Token() session.Token { return session.Token(h.rev) }
+func (h *Held) Token() session.Token { return session.Token(h.stake.rev) }
 
 // Guard is the compare that is true as long as the key is there.
-func (h *Held) Guard() clientv3.Cmp { return present(h.key, h.rev) }
+func (h *Held) Guard() clientv3.Cmp { return present(h.stake.key, h.stake.rev) }
 
 // Err is nil while the line is certainly held. It reads the clocks.
 func (h *Held) Err() error {
 	if h.ctx.Err() != nil {
 		return context.Cause(h.ctx)
 	}
-	return h.epoch.Err()
+	return h.stake.epoch.Err()
 }
 
 // end ends the hold for the given cause. It is false if the hold has ended already.
-func (h *Held) end(cause error) bool {
+func (h *Held) end(cause error, mine bool) bool {
 	h.mu.Lock()
 	first := !h.ended
-	h.ended = true
+	if first {
+		h.ended, h.mine = true, mine
+	}
 	h.mu.Unlock()
 	if first {
-		h.timer.Stop()
 		h.cancel(cause)
-		h.line.hub.Hooks.Released(h.key, h.rev, time.Since(h.since))
+		h.stake.line.hub.Hooks.Released(h.stake.key, h.stake.rev, time.Since(h.since))
 	}
 	return first
 }
 
-// lost runs when the context ended before a release: the line goes on without the holder. Its key, if it is still there, is deleted
-// before anybody here is granted the line.
+// lost runs when the key was lost before the hold ended.
 func (h *Held) lost() {
-	if !h.end(nil) {
-		return
-	}
-	t := turn{debt: &debt{epoch: h.epoch, key: h.key, rev: h.rev}}
-	if cause := context.Cause(h.ctx); errors.Is(cause, session.ErrClosed) {
-		t = turn{} // the lease is being revoked, and the key with it
-	} else {
-		h.line.hub.Log.Warn("lost a claim", "key", h.key, "error", cause)
-	}
-	h.line.pass(t)
-	h.line.close()
-}
-
-// watch ends the hold when somebody else deletes its key.
-func (h *Held) watch(context.Context) {
-	var pause retry.Backoff
-	for h.ctx.Err() == nil {
-		gone, err := h.watchOnce()
-		if gone {
-			h.cancel(&session.LostError{Reason: session.Deleted})
-			h.line.hub.Suspect() // perhaps the whole lease is gone
-			return
-		}
-		h.line.hub.Log.Debug("the watch of a held key ended; opening another", "key", h.key, "error", err)
-		if pause.Wait(h.ctx) != nil {
-			return
-		}
+	if h.end(nil, false) {
+		h.stake.line.close()
 	}
 }
 
-// watchOnce is true if the key is seen to be gone.
-func (h *Held) watchOnce() (bool, error) {
-	ctx, cancel := context.WithCancel(h.ctx)
-	defer cancel()
-	hub := h.line.hub
-	w, err := hub.Holds.Watch(ctx, hub.Client, h.key, clientv3.WithFilterPut())
-	if err != nil {
-		return false, err
+// End ends the context, and nothing else: what is left to do is a Release or a Transfer.
+func (h *Held) End(cause error) {
+	_ = h.stake.epoch.Err() // ends the epoch, and the hold with it, if the clocks are past the deadline but no timer has run yet
+	if h.stop() {
+		h.end(cause, true)
 	}
-	resp, err := hub.Client.Get(ctx, h.key, clientv3.WithKeysOnly())
-	if err != nil {
-		return false, err
-	}
-	if len(resp.Kvs) == 0 || resp.Kvs[0].CreateRevision != h.rev {
-		return true, nil
-	}
-	err = awaitDelete(ctx, w, h.rev)
-	return err == nil, err
 }
 
-// Release ends the hold and deletes its key, or passes the line on within the session. The context ends first. It waits for the answer as
-// long as ctx lives (or the grace, if ctx is over already) and never past the deadline of the lease; without an answer it returns
-// ErrUncertain and the janitor goes on. If the hold was lost before, it returns why, once. A second call returns nil.
-func (h *Held) Release(ctx context.Context) error {
+// tell is true the first time that it is called.
+func (h *Held) tell() bool {
 	h.mu.Lock()
-	again := h.told
+	defer h.mu.Unlock()
+	first := !h.told
 	h.told = true
-	h.mu.Unlock()
-	if again {
+	return first
+}
+
+// isMine tells whether it was End that ended the hold.
+func (h *Held) isMine() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.mine
+}
+
+// Release ends the hold and deletes its key, or passes the line on within the session; if others hold by the same key, it is left to
+// them. The context ends first. It waits for the answer as long as ctx lives (or the grace, if ctx is over already) and never past the
+// deadline of the lease; without an answer it returns ErrUncertain and the janitor goes on. If the hold was lost before, it
+// returns why, once. A second call returns nil.
+func (h *Held) Release(ctx context.Context) error {
+	if !h.tell() {
 		return nil
 	}
-	_ = h.epoch.Err() // ends the epoch, and the hold with it, if the clocks are past the deadline but no timer has run yet
-	if !h.stop() || !h.end(session.ErrReleased) {
+	h.End(session.ErrReleased)
+	if !h.isMine() {
 		<-h.ctx.Done()
 		return context.Cause(h.ctx)
 	}
-	ctx, cancel := h.line.hub.ReleaseContext(ctx, h.epoch.Deadline())
+	s := h.stake
+	defer s.line.close()
+	if !s.leave() {
+		return nil
+	}
+	if !s.finish() { // lost since the hold has ended
+		return context.Cause(s.ctx)
+	}
+	ctx, cancel := s.line.hub.ReleaseContext(ctx, s.epoch.Deadline())
 	defer cancel()
-	t, err := h.line.handOver(ctx, h)
-	h.line.pass(t)
-	h.line.close()
+	t, err := s.line.handOver(ctx, s)
+	s.pass(t)
 	return h.explain(err)
 }
 
@@ -182,7 +151,7 @@ func (h *Held) explain(err error) error {
 	if err == nil || errors.Is(err, session.ErrLost) || errors.Is(err, session.ErrClosed) || retry.Of(err) == retry.Never {
 		return err
 	}
-	if lost := h.epoch.Err(); lost != nil {
+	if lost := h.stake.epoch.Err(); lost != nil {
 		return lost
 	}
 	return fmt.Errorf("%w: %w", session.ErrUncertain, err)

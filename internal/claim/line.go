@@ -6,16 +6,21 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"etcdkit/internal/hub"
 	"etcdkit/internal/keyspace"
 )
 
-// A Line is one session's place in one line. All callers of a session that mean the same line share one.
+// A Line is one session's place in one line. All callers of a session that mean the same line share one, unless they want a key of their
+// own.
 type Line struct {
 	hub    *hub.Hub
+	id     string // under which the hub shares it
 	prefix string // of all keys in the line, ending in a slash
 	end    string // of its range
+	place  int    // which of the session's places it is, where each caller has one of its own
+	tag    string // behind the name of each slot
 
 	mu       sync.Mutex // protects what follows
 	busy     bool       // somebody is the front
@@ -23,35 +28,32 @@ type Line struct {
 	cleaning bool       // a clean-up was handed to the janitor
 	tidying  bool       // the janitor is the front
 	waiters  []*waiter
-	held     *Held           // by the front, if it holds
+	stake    *stake          // of the front, if it holds
 	taken    map[string]bool // names of ours that somebody else uses
 }
 
 // waiter is a caller that queues in memory. The turn is sent under the line's lock, so a waiter that is not in the queue has it.
 type waiter struct {
-	turn chan turn
+	claim Claim
+	turn  chan turn
 }
 
 // A turn is all that one front hands to the next. At most one of its parts is there.
 type turn struct {
 	entry *entry
 	debt  *debt
+	join  *stake // not the turn, but a share in what the front holds
 }
 
 // An entry is a key of ours that stands in the line.
 type entry struct {
 	key   string
+	value string
 	rev   int64 // its create revision
 	epoch hub.Epoch
-	first bool      // nothing was before it when it was put, which makes it the holder
-	pred  *neighbor // the key before it, as of the revision seen; nil when that has to be looked up
+	first bool      // nothing was in its way when it was put, which makes it the holder
+	ahead *obstacle // what is in its way, as of the revision seen; nil when that has to be looked up
 	seen  int64
-}
-
-// A neighbor is the key before ours.
-type neighbor struct {
-	key string
-	rev int64
 }
 
 // A debt is what has to be settled before the line can be granted to this session again.
@@ -63,6 +65,7 @@ type debt struct {
 	doubt bool // a request with an unknown outcome may have deleted it
 
 	slot  string // in which a put may have left a key, or may yet; "" if there is none
+	value string // of that key
 	fence int64  // the revision that this put compared; 0 if the deletion of key decides
 }
 
@@ -71,42 +74,54 @@ var ErrBusy = errors.New("busy")
 
 // open returns the session's place in the line of keys under prefix, which ends in a slash. Each open needs one close.
 func open(h *hub.Hub, prefix string) *Line {
-	return h.Share("line "+prefix, func() (any, func()) {
-		return &Line{hub: h, prefix: prefix, end: keyspace.End(prefix), taken: make(map[string]bool)}, nil
-	}).(*Line)
+	id := "line " + prefix
+	return h.Share(id, func() (any, func()) { return newLine(h, id, prefix), nil }).(*Line)
+}
+
+func newLine(h *hub.Hub, id, prefix string) *Line {
+	return &Line{hub: h, id: id, prefix: prefix, end: keyspace.End(prefix), taken: make(map[string]bool)}
+}
+
+// reopen is one more open.
+func (l *Line) reopen() {
+	l.hub.Share(l.id, func() (any, func()) { panic("claim: a line was closed while it was in use") })
 }
 
 // close gives back what open returned.
-func (l *Line) close() { l.hub.Unshare("line " + l.prefix) }
+func (l *Line) close() { l.hub.Unshare(l.id) }
 
-// Acquire waits until the session holds the line of keys under prefix, which ends in a slash, or ctx ends. Callers of one session
-// queue in memory, first come first served.
-func Acquire(ctx context.Context, h *hub.Hub, prefix string) (*Held, error) {
-	if err := h.Check(); err != nil {
-		return nil, err
+// acquire waits for the line as the claim says.
+func (l *Line) acquire(ctx context.Context, c Claim) (*Held, error) {
+	asked := time.Now()
+	for {
+		if held, err := l.join(ctx, c, asked); held != nil || err != nil {
+			return held, err
+		}
+		t, err := l.enter(ctx, c, nil)
+		if err != nil {
+			return nil, err
+		}
+		if t.join == nil {
+			return l.lead(ctx, &front{Line: l, claim: c, turn: t}, "claim in", (*front).wait)
+		}
+		if t.join.ctx.Err() == nil {
+			return t.join.held(ctx, asked), nil
+		}
+		t.join.leave() // what was to be shared is lost already
 	}
-	l := open(h, prefix)
-	held, err := l.acquire(ctx)
+}
+
+// lead makes the front win the line, or pass what it leaves on.
+func (l *Line) lead(ctx context.Context, f *front, what string, s step) (*Held, error) {
+	held, err := f.win(ctx, what, s)
 	if err != nil {
-		l.close()
+		l.pass(f.turn)
 	}
 	return held, err
 }
 
-func (l *Line) acquire(ctx context.Context) (*Held, error) {
-	t, err := l.enter(ctx, nil)
-	if err != nil {
-		return nil, err
-	}
-	held, err := l.win(ctx, "claim in", &t, l.wait)
-	if err != nil {
-		l.pass(t)
-	}
-	return held, err
-}
-
-// enter waits in memory until the caller is the front. admitLocked, if there is one, may turn it away first.
-func (l *Line) enter(ctx context.Context, admitLocked func() error) (turn, error) {
+// enter waits in memory until the caller is the front, or is let in beside it. admitLocked, if there is one, may turn it away first.
+func (l *Line) enter(ctx context.Context, c Claim, admitLocked func() error) (turn, error) {
 	if ctx.Err() != nil {
 		return turn{}, context.Cause(ctx)
 	}
@@ -121,7 +136,7 @@ func (l *Line) enter(ctx context.Context, admitLocked func() error) (turn, error
 		defer l.mu.Unlock()
 		return l.takeLocked(), nil
 	}
-	w := &waiter{turn: make(chan turn, 1)}
+	w := &waiter{claim: c, turn: make(chan turn, 1)}
 	l.waiters = append(l.waiters, w)
 	l.mu.Unlock()
 	l.hub.Hooks.Queued(l.prefix)
@@ -136,9 +151,21 @@ func (l *Line) enter(ctx context.Context, admitLocked func() error) (turn, error
 		err = context.Cause(l.hub.Context())
 	}
 	if !l.forget(w) {
-		l.pass(<-w.turn) // it came at the same moment: the next one has it
+		l.decline(<-w.turn) // it came at the same moment
 	}
 	return turn{}, err
+}
+
+// decline gives back a turn that came too late: the next one has it.
+func (l *Line) decline(t turn) {
+	if t.join == nil {
+		l.pass(t)
+		return
+	}
+	l.reopen()
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = t.join.held(over, time.Now()).Release(over) // if it is not answered within the grace, the janitor goes on
 }
 
 // takeLocked makes the caller the front.
@@ -163,22 +190,30 @@ func (l *Line) forget(w *waiter) bool {
 	return true
 }
 
-// queued tells whether a caller waits in memory.
-func (l *Line) queued() bool {
+// nextLocked takes the first caller out of the queue.
+func (l *Line) nextLocked() *waiter {
+	w := l.waiters[0]
+	l.waiters = slices.Delete(l.waiters, 0, 1)
+	return w
+}
+
+// queued returns the claim of the caller that is the next in memory.
+func (l *Line) queued() (Claim, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.waiters) > 0
+	if len(l.waiters) == 0 {
+		return Claim{}, false
+	}
+	return l.waiters[0].claim, true
 }
 
 // pass ends being the front: the next caller gets the turn, or else the janitor if there is something to settle.
 func (l *Line) pass(t turn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.held, l.tidying = nil, false
+	l.stake, l.tidying = nil, false
 	if len(l.waiters) > 0 {
-		w := l.waiters[0]
-		l.waiters = slices.Delete(l.waiters, 0, 1)
-		w.turn <- t
+		l.nextLocked().turn <- t
 		return
 	}
 	l.busy = false
@@ -188,7 +223,7 @@ func (l *Line) pass(t turn) {
 	l.parked = &t
 	if !l.cleaning {
 		l.cleaning = true
-		open(l.hub, l.prefix)
+		l.reopen()
 		l.hub.CleanUp("line "+l.prefix, l.clean)
 	}
 }
@@ -221,11 +256,15 @@ func (l *Line) slot(e hub.Epoch, not string) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	base := l.prefix + strconv.FormatInt(int64(e.ID()), 16)
+	if l.place > 0 {
+		base += "." + strconv.Itoa(l.place)
+	}
 	for n := 0; ; n++ {
 		name := base
 		if n > 0 {
 			name += "-" + strconv.Itoa(n)
 		}
+		name += l.tag
 		if name != not && !l.taken[name] {
 			return name
 		}

@@ -14,7 +14,7 @@ import (
 )
 
 // newLine returns a line of a hub that has no etcd: its queue alone is of interest.
-func newLine() (*hub.Hub, *Line) {
+func lineOf() (*hub.Hub, *Line) {
 	h := hub.New(hub.Config{
 		Client: clientv3.NewCtxClient(context.Background()),
 		Log:    slog.New(slog.DiscardHandler),
@@ -30,7 +30,7 @@ func in(t *testing.T, l *Line, n int) []chan turn {
 	for i := range fronts {
 		fronts[i] = make(chan turn, 1)
 		go func() {
-			tn, err := l.enter(t.Context(), nil)
+			tn, err := l.enter(t.Context(), Claim{}.filled(), nil)
 			if err != nil {
 				t.Errorf("caller %d: %v", i, err)
 			}
@@ -44,8 +44,8 @@ func in(t *testing.T, l *Line, n int) []chan turn {
 func TestTheFrontIsPassedOnInOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		_, l := newLine()
-		if tn, err := l.enter(t.Context(), nil); err != nil || tn != (turn{}) {
+		_, l := lineOf()
+		if tn, err := l.enter(t.Context(), Claim{}.filled(), nil); err != nil || tn != (turn{}) {
 			t.Fatalf("the first: %v, %v", tn, err)
 		}
 		en := &entry{key: "line/a"}
@@ -71,14 +71,14 @@ func TestTheFrontIsPassedOnInOrder(t *testing.T) {
 func TestACallerWhoGivesUpIsSkipped(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		_, l := newLine()
-		if _, err := l.enter(t.Context(), nil); err != nil {
+		_, l := lineOf()
+		if _, err := l.enter(t.Context(), Claim{}.filled(), nil); err != nil {
 			t.Fatal(err)
 		}
 		because := errors.New("because")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		gaveUp := make(chan error, 1)
-		go func() { _, err := l.enter(ctx, nil); gaveUp <- err }()
+		go func() { _, err := l.enter(ctx, Claim{}.filled(), nil); gaveUp <- err }()
 		synctest.Wait()
 		front := in(t, l, 1)[0]
 		cancel(because)
@@ -95,14 +95,14 @@ func TestTheTurnOfACallerWhoGivesUpGoesOn(t *testing.T) {
 	t.Parallel()
 	for range 100 {
 		synctest.Test(t, func(t *testing.T) {
-			_, l := newLine()
-			if _, err := l.enter(t.Context(), nil); err != nil {
+			_, l := lineOf()
+			if _, err := l.enter(t.Context(), Claim{}.filled(), nil); err != nil {
 				t.Fatal(err)
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			first := make(chan bool, 1)
 			go func() {
-				_, err := l.enter(ctx, nil)
+				_, err := l.enter(ctx, Claim{}.filled(), nil)
 				if err == nil {
 					l.pass(turn{})
 				}
@@ -122,8 +122,8 @@ func TestTheTurnOfACallerWhoGivesUpGoesOn(t *testing.T) {
 func TestTheJanitorPausesForCallers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		h, l := newLine()
-		if _, err := l.enter(t.Context(), nil); err != nil {
+		h, l := lineOf()
+		if _, err := l.enter(t.Context(), Claim{}.filled(), nil); err != nil {
 			t.Fatal(err)
 		}
 		// Without a connection no request can succeed, so the janitor would try for ever; keep it from starting one.
@@ -133,7 +133,7 @@ func TestTheJanitorPausesForCallers(t *testing.T) {
 		if l.busy || l.parked == nil {
 			t.Fatalf("busy %v, parked %v", l.busy, l.parked)
 		}
-		if tn, err := l.enter(t.Context(), nil); err != nil || tn.debt != d {
+		if tn, err := l.enter(t.Context(), Claim{}.filled(), nil); err != nil || tn.debt != d {
 			t.Errorf("the caller got %v, %v", tn, err)
 		}
 		open(h, "line/") // what the clean-up would have
@@ -146,13 +146,13 @@ func TestTheJanitorPausesForCallers(t *testing.T) {
 func TestAClosedHubEndsTheWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		h, l := newLine()
-		if _, err := l.enter(t.Context(), nil); err != nil {
+		h, l := lineOf()
+		if _, err := l.enter(t.Context(), Claim{}.filled(), nil); err != nil {
 			t.Fatal(err)
 		}
 		over := errors.New("over")
 		ended := make(chan error, 1)
-		go func() { _, err := l.enter(t.Context(), nil); ended <- err }()
+		go func() { _, err := l.enter(t.Context(), Claim{}.filled(), nil); ended <- err }()
 		synctest.Wait()
 		if err := h.Close(t.Context(), over); err != nil {
 			t.Fatal(err)
@@ -173,7 +173,7 @@ func (epoch) Deadline() (zero time.Time) { return zero }
 
 func TestSlotsAreFewAndReused(t *testing.T) {
 	t.Parallel()
-	_, l := newLine()
+	_, l := lineOf()
 	e := epoch(0xabc)
 	if got := l.slot(e, ""); got != "line/abc" {
 		t.Errorf("first slot %q", got)

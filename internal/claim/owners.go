@@ -16,6 +16,7 @@ import (
 // An Owner is who a key in a line belongs to.
 type Owner struct {
 	Key    string
+	Value  string
 	Token  session.Token
 	Lease  clientv3.LeaseID // 0 if the key is under none
 	Holder bool             // the first of the line
@@ -48,7 +49,7 @@ func Owners(ctx context.Context, h *hub.Hub, prefix string) ([]Owner, error) {
 }
 
 func newOwner(kv *mvccpb.KeyValue, holder bool) Owner {
-	return Owner{Key: string(kv.Key), Token: session.Token(kv.CreateRevision), Lease: clientv3.LeaseID(kv.Lease), Holder: holder}
+	return Owner{Key: string(kv.Key), Value: string(kv.Value), Token: session.Token(kv.CreateRevision), Lease: clientv3.LeaseID(kv.Lease), Holder: holder}
 }
 
 // maxOps is etcd's default bound on the operations of a transaction.

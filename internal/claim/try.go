@@ -2,11 +2,10 @@ package claim
 
 import (
 	"context"
-	"errors"
 	"sync"
+	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
-	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"etcdkit/internal/hub"
 	"etcdkit/session"
@@ -23,24 +22,14 @@ func (e *BusyError) Error() string { return ErrBusy.Error() }
 // Unwrap returns ErrBusy.
 func (e *BusyError) Unwrap() error { return ErrBusy }
 
-// Try is Acquire without waiting: a *BusyError if the line is not free. It asks nothing of etcd when somebody of this session holds or
-// waits, reads when somebody else does, and writes only when the line looks free.
-func Try(ctx context.Context, h *hub.Hub, prefix string) (*Held, error) {
-	if err := h.Check(); err != nil {
-		return nil, err
+// tryAcquire becomes the front if nobody here holds or waits, or holds by the same key as others. It does wait for the janitor, who settles
+// what an earlier caller left: that is no holder.
+func (l *Line) tryAcquire(ctx context.Context, c Claim) (*Held, error) {
+	asked := time.Now()
+	if held, err := l.join(ctx, c, asked); held != nil || err != nil {
+		return held, err
 	}
-	l := open(h, prefix)
-	held, err := l.tryAcquire(ctx)
-	if err != nil {
-		l.close()
-	}
-	return held, err
-}
-
-// tryAcquire becomes the front if nobody here holds or waits. It does wait for the janitor, who settles what an earlier caller left: that
-// is no holder.
-func (l *Line) tryAcquire(ctx context.Context) (*Held, error) {
-	t, err := l.enter(ctx, func() error {
+	t, err := l.enter(ctx, c, func() error {
 		if l.busy && (!l.tidying || len(l.waiters) > 0) {
 			return &BusyError{Owner: l.ownLocked()}
 		}
@@ -49,90 +38,90 @@ func (l *Line) tryAcquire(ctx context.Context) (*Held, error) {
 	if err != nil {
 		return nil, err
 	}
-	held, err := l.try(ctx, &t)
-	if err != nil {
-		l.pass(t)
+	if t.join != nil { // behind the janitor came a reader, and then we
+		return t.join.held(ctx, asked), nil
 	}
-	return held, err
+	f := &front{Line: l, claim: c, turn: t}
+	if f.turn == (turn{}) { // otherwise a key in the line may be ours
+		if err := f.glimpse(ctx); err != nil { // it needs no lease
+			l.pass(f.turn)
+			return nil, err
+		}
+	}
+	return l.lead(ctx, f, "try", (*front).glance)
 }
 
 // ownLocked describes this session as the one that keeps the line busy.
 func (l *Line) ownLocked() Owner {
 	var o Owner
-	if l.held != nil {
-		o.Key, o.Token, o.Lease, o.Holder = l.held.key, l.held.Token(), l.held.epoch.ID(), true
+	if s := l.stake; s != nil {
+		o.Key, o.Token, o.Lease, o.Holder = s.key, session.Token(s.rev), s.epoch.ID(), true
 	}
 	o.Info = l.hub.Self
 	return o
 }
 
-// try looks, and puts a key if the line is empty. The look needs no lease.
-func (l *Line) try(ctx context.Context, t *turn) (*Held, error) {
-	if *t == (turn{}) { // otherwise a key in the line may be ours
-		if err := l.free(ctx); err != nil {
-			return nil, err
-		}
-	}
-	return l.win(ctx, "try", t, l.glance)
-}
-
 // glance is the step of who does not wait.
-func (l *Line) glance(ctx context.Context, e hub.Epoch, t *turn) error {
-	err := l.settle(ctx, e, t)
+func (f *front) glance(ctx context.Context, e hub.Epoch) error {
+	err := f.settle(ctx, e)
 	switch {
 	case err != nil:
 		return err
-	case t.entry == nil:
-		return l.putAlone(ctx, e, t)
-	case !t.entry.first || t.entry.epoch != e:
-		return l.tryLeft(ctx, t)
+	case f.entry == nil:
+		return f.putAlone(ctx, e)
+	case !f.entry.first || f.entry.epoch != e:
+		return f.tryLeft(ctx)
 	}
 	return nil
 }
 
-// tryLeft looks whether the key that an earlier caller left in the line is the first.
-func (l *Line) tryLeft(ctx context.Context, t *turn) error {
-	first, err := l.look(ctx, t)
+// tryLeft looks whether the key that an earlier caller left in the line holds now.
+func (f *front) tryLeft(ctx context.Context) error {
+	first, err := f.look(ctx)
 	if err != nil || first {
 		return err
 	}
-	if err := l.free(ctx); err != nil {
+	if err := f.glimpse(ctx); err != nil {
 		return err
 	}
 	return errAgain
 }
 
-// free is nil if no key stands in the line.
-func (l *Line) free(ctx context.Context) error {
-	var head *mvccpb.KeyValue
-	err := l.hub.Do(ctx, "look at "+l.prefix, func(ctx context.Context) error {
-		resp, err := l.hub.Client.Get(ctx, l.prefix, append(clientv3.WithFirstCreate(), clientv3.WithRange(l.end), clientv3.WithKeysOnly())...)
-		if err == nil && len(resp.Kvs) > 0 {
-			head = resp.Kvs[0]
-		}
+// glimpse returns a *BusyError if a key that was put now would not hold, and else takes note of a compare that is true as long as it would.
+func (f *front) glimpse(ctx context.Context) error {
+	var seen glimpse
+	err := f.hub.Do(ctx, "look at "+f.prefix, func(ctx context.Context) (err error) {
+		seen, err = f.claim.Rule.glimpse(ctx, f.Line)
 		return err
 	})
-	if err != nil || head == nil {
+	if err != nil {
 		return err
 	}
-	return l.busyWith(ctx, head)
+	if seen.culprit != nil {
+		return f.busyWith(ctx, seen.culprit)
+	}
+	f.room = &seen.room
+	return nil
 }
 
-// busyWith is the error that names who is at the head of the line.
-func (l *Line) busyWith(ctx context.Context, head *mvccpb.KeyValue) error {
+// busyWith is the error that names who is in the way.
+func (l *Line) busyWith(ctx context.Context, key *mvccpb.KeyValue) error {
 	known := l.hub.Share("heads", func() (any, func()) { return new(heads), nil }).(*heads) // as long as the session
-	owner := Owner{Key: string(head.Key), Token: session.Token(head.CreateRevision), Holder: true}
+	owner := Owner{Key: string(key.Key), Token: session.Token(key.CreateRevision), Holder: true}
 	if o, ok := known.get(owner.Key, owner.Token); ok {
 		return &BusyError{Owner: o}
 	}
 	owners, err := Owners(ctx, l.hub, l.prefix)
 	if err != nil {
 		l.hub.Log.Debug("who holds a line is not known", "line", l.prefix, "error", err)
-		return &BusyError{Owner: owner}
 	}
-	if len(owners) > 0 {
-		owner = owners[0]
-		known.put(owner)
+	for _, o := range owners {
+		if o.Key == owner.Key && o.Token == owner.Token {
+			owner = o
+			if o.Holder { // a waiter will be one, and is not remembered as what it was
+				known.put(o)
+			}
+		}
 	}
 	return &BusyError{Owner: owner}
 }
@@ -162,28 +151,29 @@ func (h *heads) put(o Owner) {
 	h.byKey[o.Key] = o
 }
 
-// putAlone puts a key of ours if the line is empty.
-func (l *Line) putAlone(ctx context.Context, e hub.Epoch, t *turn) error {
-	slot := l.slot(e, "")
-	fence, rev := l.hub.Fence(e)
-	empty := clientv3.Compare(clientv3.CreateRevision(l.prefix).WithRange(l.end), "=", 0)
-	resp, err := l.hub.Client.Txn(ctx).
-		If(fence, empty).
-		Then(putKey(slot, e)).
+// putAlone puts a key of ours if it holds at once.
+func (f *front) putAlone(ctx context.Context, e hub.Epoch) error {
+	if f.room == nil {
+		if err := f.glimpse(ctx); err != nil {
+			return err
+		}
+	}
+	slot := f.slot(e, "")
+	fence, rev := f.hub.Fence(e)
+	resp, err := f.hub.Client.Txn(ctx).
+		If(fence, *f.room).
+		Then(f.claim.put(slot, e)).
 		Commit()
 	switch {
 	case err != nil:
-		t.owe(e, slot, rev, err)
+		f.owe(e, slot, rev, err)
 		return err
 	case resp.Succeeded:
-		t.entry = &entry{key: slot, rev: resp.Header.Revision, epoch: e, first: true, seen: resp.Header.Revision}
+		f.entry = &entry{
+			key: slot, value: f.claim.Value, rev: resp.Header.Revision, epoch: e, first: true, seen: resp.Header.Revision,
+		}
 		return nil
 	}
-	if err := l.mend(ctx, e, t, slot, rev); !errors.Is(err, errAgain) || t.entry != nil {
-		return err
-	}
-	if err := l.free(ctx); err != nil {
-		return err
-	}
-	return errAgain
+	f.room = nil
+	return f.mend(ctx, e, slot, rev)
 }

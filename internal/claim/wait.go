@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -12,16 +11,16 @@ import (
 	"etcdkit/internal/stream"
 )
 
-// await waits until our key is the first of the line.
-func (l *Line) await(ctx context.Context, e hub.Epoch, t *turn) error {
+// await waits until our key holds.
+func (f *front) await(ctx context.Context, e hub.Epoch) error {
 	told := false
 	for {
-		en := t.entry
+		en := f.entry
 		if en.first && en.epoch == e {
 			return nil
 		}
-		if en.pred == nil {
-			first, err := l.look(ctx, t)
+		if en.ahead == nil {
+			first, err := f.look(ctx)
 			if err != nil {
 				return err
 			}
@@ -31,62 +30,81 @@ func (l *Line) await(ctx context.Context, e hub.Epoch, t *turn) error {
 		}
 		if !told {
 			told = true
-			l.hub.Hooks.Waiting(l.prefix)
+			f.hub.Hooks.Waiting(f.prefix)
 		}
-		if first, err := l.outwait(ctx, t); err != nil || first {
+		if first, err := f.outwait(ctx); err != nil || first {
 			return err
 		}
 	}
 }
 
-// look reads our key and the one before it at one revision. It is true if there is none before it: every grant after a wait rests on
+// look reads our key and what stands before it at one revision. It is true if nothing is in our way: every grant after a wait rests on
 // this read, since our key may have been deleted while we waited.
-func (l *Line) look(ctx context.Context, t *turn) (bool, error) {
-	en := t.entry
-	resp, err := l.hub.Client.Txn(ctx).
-		Then(clientv3.OpGet(en.key, clientv3.WithKeysOnly()), l.before(en.rev)).
+func (f *front) look(ctx context.Context) (bool, error) {
+	en := f.entry
+	own := clientv3.OpGet(en.key, clientv3.WithKeysOnly())
+	resp, err := f.hub.Client.Txn(ctx).
+		Then(append(f.claim.Rule.reads(f.Line, en.rev), own)...).
 		Commit()
 	if err != nil {
 		return false, err
 	}
-	if kvs := resp.Responses[0].GetResponseRange().Kvs; len(kvs) == 0 || kvs[0].CreateRevision != en.rev {
-		l.hub.Log.Warn("a waiting key was deleted by somebody else; queueing again", "key", en.key)
-		t.entry = nil
+	ahead := len(resp.Responses) - 1
+	if kvs := resp.Responses[ahead].GetResponseRange().Kvs; len(kvs) == 0 || kvs[0].CreateRevision != en.rev {
+		f.hub.Log.Warn("a waiting key was deleted by somebody else; queueing again", "key", en.key)
+		f.entry = nil
 		return false, errAgain
 	}
 	en.seen = resp.Header.Revision
-	en.pred = nearest(resp.Responses[1].GetResponseRange())
-	return en.pred == nil, nil
+	en.ahead = f.claim.Rule.obstacle(f.Line, resp.Responses[:ahead])
+	return en.ahead == nil, nil
 }
 
-// outwait returns when the key before ours may be gone; unless it is true, only a look can tell whether ours is now the first. A watch
+// outwait returns when what is in our way may be gone; unless it is true, only a look can tell whether our key now holds. A watch
 // that ends is no release.
-func (l *Line) outwait(ctx context.Context, t *turn) (first bool, err error) {
+func (f *front) outwait(ctx context.Context) (first bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	en, pred := t.entry, *t.entry.pred
-	w, err := l.hub.Lines.Watch(ctx, l.hub.Client, pred.key, clientv3.WithFilterPut())
+	en, o := f.entry, f.entry.ahead
+	w, err := f.hub.Lines.Watch(ctx, f.hub.Client, o.key, o.options()...)
 	if err != nil {
 		return false, err
 	}
-	if w.Revision > en.seen { // something was written between the read and the watch: it may have been the delete
-		if first, err := l.look(ctx, t); err != nil || first || *en.pred != pred {
+	if w.Revision > en.seen { // something was written between the read and the watch: it may have been what is waited for
+		if first, err := f.look(ctx); err != nil || first || !en.ahead.watchedBy(o) {
 			return first, err
 		}
+		o = en.ahead
 	}
-	en.pred = nil
-	return false, awaitDelete(ctx, w, pred.rev)
+	en.ahead = nil
+	return false, awaitEvent(ctx, w, o.passed)
 }
 
-// awaitDelete returns nil when the watched key was deleted after the revision rev. An older delete is one of the slot's earlier use,
-// which a lagging member or a resumed watch delivers after all.
-func awaitDelete(ctx context.Context, w *stream.Watch, rev int64) error {
+// options are those of the watch of an obstacle.
+func (o *obstacle) options() []clientv3.OpOption {
+	var opts []clientv3.OpOption
+	if o.end != "" {
+		opts = append(opts, clientv3.WithRange(o.end))
+	}
+	if !o.puts {
+		opts = append(opts, clientv3.WithFilterPut())
+	}
+	return opts
+}
+
+// watchedBy tells whether the watch of another obstacle tells of this one too.
+func (o *obstacle) watchedBy(other *obstacle) bool {
+	return o.key == other.key && o.end == other.end && o.puts == other.puts
+}
+
+// awaitEvent returns nil when an event came that makes passed true.
+func awaitEvent(ctx context.Context, w *stream.Watch, passed func(*clientv3.Event) bool) error {
 	for resp := range w.Responses {
 		if err := resp.Err(); err != nil {
 			return watchEnded(w, err)
 		}
 		for _, ev := range resp.Events {
-			if ev.Type == clientv3.EventTypeDelete && ev.Kv.ModRevision > rev {
+			if passed(ev) {
 				return nil
 			}
 		}
@@ -108,28 +126,6 @@ func watchEnded(w *stream.Watch, err error) error {
 	}
 	return err
 }
-
-// newEntry is the entry for a key that was put at the revision rev, when ahead was what the line held.
-func newEntry(key string, e hub.Epoch, rev int64, ahead *pb.RangeResponse) *entry {
-	return &entry{key: key, rev: rev, epoch: e, first: len(ahead.Kvs) == 0, pred: nearest(ahead), seen: rev}
-}
-
-// nearest is the neighbor that a range of before or last found.
-func nearest(r *pb.RangeResponse) *neighbor {
-	if len(r.Kvs) == 0 {
-		return nil
-	}
-	return &neighbor{key: string(r.Kvs[0].Key), rev: r.Kvs[0].CreateRevision}
-}
-
-// last reads the last key of the line. Keys alone come from etcd's index and cost it no read.
-func (l *Line) last(opts ...clientv3.OpOption) clientv3.Op {
-	opts = append(clientv3.WithLastCreate(), append(opts, clientv3.WithRange(l.end), clientv3.WithKeysOnly())...)
-	return clientv3.OpGet(l.prefix, opts...)
-}
-
-// before reads the last key of the line that was created before rev.
-func (l *Line) before(rev int64) clientv3.Op { return l.last(clientv3.WithMaxCreateRev(rev - 1)) }
 
 func absent(key string) clientv3.Cmp { return clientv3.Compare(clientv3.CreateRevision(key), "=", 0) }
 
