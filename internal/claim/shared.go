@@ -87,7 +87,7 @@ func (l *Line) join(ctx context.Context, c Claim, asked time.Time) (*Held, error
 		return nil, err
 	}
 	l.mu.Lock()
-	joined := l.stake == s && len(l.waiters) == 0
+	joined := l.stake == s && s.sharesLocked() && len(l.waiters) == 0 // it may be on its way out
 	if joined {
 		s.holders++
 	}
