@@ -18,6 +18,7 @@ import (
 )
 
 func main() {
+	leadIfAsked()
 	run := flag.String("run", "", "measure the rows whose names match this regular expression")
 	jsonFile := flag.String("json", "", "write one JSON object a row to this file")
 	members := flag.Int("members", 1, "members of each etcd cluster: 1 or 3")

@@ -6,5 +6,6 @@ import "slices"
 func rows() []row {
 	return slices.Concat(
 		uncontended(), handoff(), handoffUnderLoad(), history(), turns(), trylock(), wakeup(), lateness(), waiters(),
+		resign(), transfer(), observe(), roles(), crash(), rwmutex(), semaphore(),
 	)
 }

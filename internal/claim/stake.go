@@ -50,7 +50,7 @@ func (f *front) hold(ctx context.Context, e hub.Epoch, asked time.Time) *Held {
 	s.ctx, s.cancel = context.WithCancelCause(e.Context())
 	f.reopen() // until the stake passes the line on
 	f.mu.Lock()
-	f.Line.stake = s
+	f.stake = s
 	f.admitLocked(s)
 	f.mu.Unlock()
 	s.timer = time.AfterFunc(watchAfter, func() { f.hub.Go(s.watch) })
