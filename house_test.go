@@ -27,7 +27,8 @@ var arrows = map[string]string{
 	"internal/claim":    "internal/keyspace internal/retry internal/stream internal/hub session",
 	"lock":              "internal/keyspace internal/retry internal/hub internal/claim session",
 	"lock/fence":        "session",
-	"examples":          "session lock lock/fence", // and all folders below it: what is public, as a program would
+	"config":            "internal/keyspace internal/retry internal/mirror internal/hub session",
+	"examples":          "session lock lock/fence config", // and all folders below it: what is public, as a program would
 }
 
 // foreign lists the modules that the SDK may require directly. Whoever imports it inherits them.

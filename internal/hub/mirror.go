@@ -15,17 +15,27 @@ var errUnused = errors.New("no longer used")
 // Mirror returns the mirror of the keys that begin with prefix, one for all who ask for the same, and what gives it back. It runs until the
 // last one has given it back, or the hub closes.
 func (h *Hub) Mirror(prefix string) (m *mirror.Mirror, release func()) {
+	return h.mirror("keys below "+prefix, func() *mirror.Mirror { return mirror.New(h.Client, prefix, h.Log) })
+}
+
+// MirrorKey is Mirror of one key.
+func (h *Hub) MirrorKey(key string) (m *mirror.Mirror, release func()) {
+	return h.mirror("key "+key, func() *mirror.Mirror { return mirror.NewKey(h.Client, key, h.Log) })
+}
+
+// mirror shares the mirror of what, made by open when there is none.
+func (h *Hub) mirror(what string, open func() *mirror.Mirror) (m *mirror.Mirror, release func()) {
 	h.mu.Lock()
-	key := fmt.Sprintf("mirror %d of %s", h.ended[prefix], prefix)
+	key := fmt.Sprintf("mirror %d of %s", h.ended[what], what)
 	h.mu.Unlock()
 	shared := h.Share(key, func() (any, func()) {
 		ctx, cancel := context.WithCancelCause(h.ctx)
-		run := &mirrorRun{Mirror: mirror.New(h.Client, prefix, h.Log)}
+		run := &mirrorRun{Mirror: open()}
 		run.start = sync.OnceFunc(func() {
 			h.Go(func(context.Context) {
 				_ = run.Run(ctx) // who waits for the mirror gets the error
 				if ctx.Err() == nil {
-					h.retire(prefix)
+					h.retire(what)
 				}
 			})
 		})
@@ -36,10 +46,10 @@ func (h *Hub) Mirror(prefix string) (m *mirror.Mirror, release func()) {
 }
 
 // retire sees to it that a mirror that has ended by itself is not handed out any more: what was in its way may be gone.
-func (h *Hub) retire(prefix string) {
+func (h *Hub) retire(what string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.ended[prefix]++
+	h.ended[what]++
 }
 
 // mirrorRun is a mirror and what starts its loop, once.

@@ -106,10 +106,15 @@ func (m *Mirror) requestProgress(ctx context.Context, w *stream.Watch) error {
 
 // rest waits until the next check is due, or the connection breaks: the watch itself would say nothing and try for ever.
 func (m *Mirror) rest(ctx context.Context, d time.Duration) {
+	conn := m.client.ActiveConnection()
+	broken := conn != nil && conn.GetState() != connectivity.Ready // since the check, or it would not have passed
+	if broken {
+		m.doubt(errDisconnected)
+		d = min(d, recheck)
+	}
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
-	conn := m.client.ActiveConnection()
-	if conn == nil || conn.GetState() != connectivity.Ready || !conn.WaitForStateChange(ctx, connectivity.Ready) {
+	if conn == nil || broken || !conn.WaitForStateChange(ctx, connectivity.Ready) {
 		<-ctx.Done()
 		return
 	}

@@ -1,8 +1,8 @@
 // Package mirror keeps the keys below a prefix in memory, in step with etcd: list at revision R, watch from R+1, survive everything.
 // It is the one place that watches a prefix; what the keys mean is none of its business.
 //
-// A Mirror is made for each prefix and run by its owner: Run is its only loop. Readers take a Snapshot, or follow Updates: the whole
-// state first, then differences. When the watch ends (compaction, no leader, an expired token, a channel that closes without a
+// A Mirror is made for each prefix and run by its owner: Run is its only loop. Readers take a Snapshot, or follow Updates, of all keys
+// or of one: the whole state first, then differences. When the watch ends (compaction, no leader, an expired token, a channel that closes without a
 // word), it is taken up where it ended if the history is still there, else the prefix is listed again and the difference
 // delivered, so that a follower sees one continuous story: deletes missed while away are in it.
 //

@@ -62,7 +62,7 @@ func (m *Mirror) read(ctx context.Context, l *listing) error {
 }
 
 func (m *Mirror) readStream(ctx context.Context, l *listing) error {
-	chunks, err := m.client.GetStream(ctx, m.prefix, clientv3.WithPrefix())
+	chunks, err := m.client.GetStream(ctx, m.prefix, clientv3.WithRange(m.bound))
 	if err != nil {
 		return err
 	}
@@ -82,9 +82,9 @@ func (m *Mirror) readStream(ctx context.Context, l *listing) error {
 }
 
 func (m *Mirror) readPages(ctx context.Context, l *listing) error {
-	key, end := m.prefix, clientv3.GetPrefixRangeEnd(m.prefix)
+	key := m.prefix
 	for {
-		resp, err := m.client.Get(ctx, key, clientv3.WithRange(end), clientv3.WithLimit(pageSize), clientv3.WithRev(l.header.GetRevision()))
+		resp, err := m.client.Get(ctx, key, clientv3.WithRange(m.bound), clientv3.WithLimit(pageSize), clientv3.WithRev(l.header.GetRevision()))
 		if err != nil {
 			return err
 		}

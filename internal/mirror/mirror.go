@@ -17,13 +17,14 @@ import (
 // patience is how long the server may be silent while it owes an answer.
 const patience = 5 * time.Second
 
-// Mirror is the memory of one prefix. It is safe for concurrent use.
+// Mirror is the memory of one prefix, or of one key. It is safe for concurrent use.
 type Mirror struct {
 	// CheckEvery is how often rights, history and the watch's being alive are checked. It may be changed before Run; 30 s.
 	CheckEvery time.Duration
 
 	client *clientv3.Client
-	prefix string
+	prefix string // the first key of the range
+	bound  string // the key just behind it; "" if the range is one key
 	log    *slog.Logger
 	stream *stream.Stream
 
@@ -42,20 +43,31 @@ type Mirror struct {
 	fresh   freshness
 	last    error // the last error that was tried again
 	end     error // why Run has returned
-	subs    []*subscription
+	subs    subscriptions
 }
 
 // New returns a mirror of the keys that begin with prefix, which must not be empty. It touches nothing: see Run.
 func New(client *clientv3.Client, prefix string, log *slog.Logger) *Mirror {
+	return newRange(client, prefix, clientv3.GetPrefixRangeEnd(prefix), log)
+}
+
+// NewKey returns a mirror of one key.
+func NewKey(client *clientv3.Client, key string, log *slog.Logger) *Mirror {
+	return newRange(client, key, "", log)
+}
+
+func newRange(client *clientv3.Client, prefix, bound string, log *slog.Logger) *Mirror {
 	return &Mirror{
 		CheckEvery: 30 * time.Second, // a revoked permission is worth one small read, but not many
 		client:     client,
 		prefix:     prefix,
+		bound:      bound,
 		log:        log.With("prefix", prefix),
 		stream:     stream.New("mirror"),
 		ready:      make(chan struct{}),
 		done:       make(chan struct{}),
 		advanced:   make(chan struct{}, 1),
+		subs:       subscriptions{},
 		state:      state{items: map[string]*Item{}},
 		fresh:      freshness{proof: time.Now(), stale: true},
 	}

@@ -9,6 +9,7 @@ import (
 // subscription is one walk over the updates. What it was not told yet waits for it as one net difference.
 type subscription struct {
 	wake chan struct{} // holds a token when there is something to tell
+	key  string        // that it is about; "" for all keys
 
 	// Protected by the mirror's mutex.
 	pending  diff
@@ -16,15 +17,38 @@ type subscription struct {
 	resynced bool
 }
 
+// subscriptions are in a map by key, so that a change is told to those whom it is about without asking the others.
+type subscriptions map[string][]*subscription
+
+func (all subscriptions) add(s *subscription) { all[s.key] = append(all[s.key], s) }
+
+func (all subscriptions) remove(s *subscription) {
+	rest := slices.DeleteFunc(all[s.key], func(other *subscription) bool { return other == s })
+	if len(rest) == 0 {
+		delete(all, s.key)
+		return
+	}
+	all[s.key] = rest
+}
+
 // Updates walks from the whole state, as the first update, to each difference, as it comes. A consumer that is slower than the
 // changes gets them folded. The last pair is nil and an error: the cause of ctx's end, or that of Run.
 func (m *Mirror) Updates(ctx context.Context) iter.Seq2[*Update, error] {
+	return m.updates(ctx, "")
+}
+
+// UpdatesOf is Updates about one key: whatever else changes costs it nothing, so that a thousand keys can be followed apart.
+func (m *Mirror) UpdatesOf(ctx context.Context, key string) iter.Seq2[*Update, error] {
+	return m.updates(ctx, key)
+}
+
+func (m *Mirror) updates(ctx context.Context, key string) iter.Seq2[*Update, error] {
 	return func(yield func(*Update, error) bool) {
 		if err := m.Ready(ctx); err != nil {
 			yield(nil, err)
 			return
 		}
-		s := m.subscribe()
+		s := m.subscribe(key)
 		defer m.unsubscribe(s)
 		for {
 			u, err := m.next(ctx, s)
@@ -35,19 +59,26 @@ func (m *Mirror) Updates(ctx context.Context) iter.Seq2[*Update, error] {
 	}
 }
 
-func (m *Mirror) subscribe() *subscription {
-	s := &subscription{wake: make(chan struct{}, 1), due: true}
+func (m *Mirror) subscribe(key string) *subscription {
+	s := &subscription{wake: make(chan struct{}, 1), key: key, due: true}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s.pending = between(nil, m.state.items)
-	m.subs = append(slices.Clip(m.subs), s) // a copy: others may be walking over the old one
+	switch item := m.state.items[key]; {
+	case key == "":
+		s.pending = between(nil, m.state.items)
+	case item != nil:
+		s.pending = diff{key: {nil, item}}
+	default:
+		s.pending = diff{}
+	}
+	m.subs.add(s)
 	return s
 }
 
 func (m *Mirror) unsubscribe(s *subscription) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.subs = slices.DeleteFunc(slices.Clone(m.subs), func(other *subscription) bool { return other == s })
+	m.subs.remove(s)
 }
 
 // next waits for an update. What was known when Run returned is still told, before its error.
@@ -90,15 +121,24 @@ func (m *Mirror) take(s *subscription) *Update {
 }
 
 // deliverLocked adds a difference to what each subscription is to be told, and returns whom to wake once the mutex is free.
-func (m *Mirror) deliverLocked(d diff, resynced bool) []*subscription {
+func (m *Mirror) deliverLocked(d diff, resynced bool) (wake []*subscription) {
 	if len(d) == 0 {
 		return nil
 	}
-	for _, s := range m.subs {
+	for _, s := range m.subs[""] {
 		s.pending.merge(d)
+		wake = append(wake, s)
+	}
+	for key, c := range d {
+		for _, s := range m.subs[key] {
+			s.pending.add(key, c.old, c.new)
+			wake = append(wake, s)
+		}
+	}
+	for _, s := range wake {
 		s.resynced = (s.resynced || resynced) && !s.due
 	}
-	return m.subs
+	return wake
 }
 
 func wakeAll(subs []*subscription) {

@@ -18,7 +18,11 @@ type walk struct {
 }
 
 func newWalk(t *testing.T, ctx context.Context, m *Mirror) *walk {
-	next, stop := iter.Pull2(m.Updates(ctx))
+	return walkOver(t, m.Updates(ctx))
+}
+
+func walkOver(t *testing.T, updates iter.Seq2[*Update, error]) *walk {
+	next, stop := iter.Pull2(updates)
 	t.Cleanup(stop)
 	return &walk{t, next}
 }
@@ -81,11 +85,47 @@ func TestUpdatesOfNothing(t *testing.T) {
 	})
 }
 
+// TestUpdatesOfAKey: a walk over one key is woken by that key alone.
+func TestUpdatesOfAKey(t *testing.T) {
+	play(t, func(t *testing.T) {
+		s := newScript()
+		m, _ := start(t, s)
+		a, twin, b := walkOver(t, m.UpdatesOf(t.Context(), "p/a")), walkOver(t, m.UpdatesOf(t.Context(), "p/a")), walkOver(t, m.UpdatesOf(t.Context(), "p/b"))
+		a.expect("10: +p/a5")
+		twin.expect("10: +p/a5")
+		b.expect("10:") // an absent key is a state too
+		events(s, put("p/a", 11), put("p/c", 11))
+		for _, sub := range m.subs["p/b"] {
+			if len(sub.wake) > 0 {
+				t.Error("a walk was woken by a key that it is not about")
+			}
+		}
+		events(s, put("p/b", 12))
+		a.expect("12: ~p/a11<5")
+		twin.expect("12: ~p/a11<5")
+		b.expect("12: +p/b12")
+		s.turn(func() { s.list, s.check = listOf(20, put("p/b", 15)), checkOf(header(20)) })
+		s.send(clientv3.WatchResponse{Canceled: true, CompactRevision: 18})
+		time.Sleep(time.Second)
+		a.expect("20: -p/a11 resynced")
+		b.expect("20: ~p/b15<12 resynced")
+		for _, err := range m.UpdatesOf(t.Context(), "p/c") {
+			if err != nil {
+				t.Error(err)
+			}
+			break
+		}
+		if len(m.subs) != 2 {
+			t.Errorf("subscriptions of %d keys after break, want those of two", len(m.subs))
+		}
+	})
+}
+
 func TestUpdatesAcrossLists(t *testing.T) {
 	play(t, func(t *testing.T) {
 		s := newScript()
 		m, _ := start(t, s)
-		early, late := newWalk(t, t.Context(), m), m.subscribe()
+		early, late := newWalk(t, t.Context(), m), m.subscribe("")
 		early.expect("10: +p/a5")
 		s.turn(func() { s.list, s.check = listOf(20, put("p/b", 15)), checkOf(header(20)) })
 		s.send(clientv3.WatchResponse{Canceled: true, CompactRevision: 18})
@@ -111,8 +151,8 @@ func TestBreakFrees(t *testing.T) {
 			}
 			break
 		}
-		if len(m.subs) != 1 {
-			t.Errorf("%d subscriptions after break, want the other one alone", len(m.subs))
+		if len(m.subs[""]) != 1 {
+			t.Errorf("%d subscriptions after break, want the other one alone", len(m.subs[""]))
 		}
 		for u, err := range m.Updates(t.Context()) { // ranging again starts anew
 			if err != nil || text(u) != "10: +p/a5" {

@@ -41,7 +41,7 @@ func (m *Mirror) watch(ctx context.Context) (w *stream.Watch, hangUp func(), err
 	defer stop()
 	// From the last change, not from the last notification of progress: that has run ahead of events in old servers
 	// (etcd-io/etcd#15220). Fragments are put together by the client, and keep the responses below its limit.
-	w, err = m.stream.Watch(watching, m.client, m.prefix, clientv3.WithPrefix(), clientv3.WithRev(m.applied()+1),
+	w, err = m.stream.Watch(watching, m.client, m.prefix, clientv3.WithRange(m.bound), clientv3.WithRev(m.applied()+1),
 		clientv3.WithProgressNotify(), clientv3.WithFragment())
 	return w, func() { cancel(nil) }, err
 }

@@ -1,0 +1,163 @@
+package config
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"etcdkit/internal/retry"
+	"etcdkit/session"
+)
+
+// commit sends the transaction until it is answered. The revision is zero if it was not applied because somebody else wrote.
+func (w *write) commit(ctx context.Context, b *base) (int64, error) {
+	number := b.version + 1
+	rec, part := w.record(b, number)
+	if part != nil {
+		if err := w.send(ctx, func(ctx context.Context) error {
+			_, err := w.hub.Client.Do(ctx, *part)
+			return err
+		}); err != nil {
+			return 0, err
+		}
+	}
+	cmps, ops := w.transaction(b, number, rec)
+	var resp *clientv3.TxnResponse
+	tries := 0
+	err := w.send(ctx, func(ctx context.Context) (err error) {
+		tries++
+		resp, err = w.hub.Client.Txn(ctx).If(cmps...).Then(ops...).Else(clientv3.OpGet(w.slot(number))).Commit()
+		return err
+	})
+	switch {
+	case err != nil:
+		return 0, err
+	case resp.Succeeded:
+		return resp.Header.Revision, nil
+	}
+	kvs := resp.Responses[0].GetResponseRange().Kvs
+	if len(kvs) == 0 && tries == 1 {
+		return 0, nil // the history was there without its head, or somebody wrote past it
+	}
+	return w.earlier(ctx, kvs, number)
+}
+
+// earlier tells whether a transaction that failed its compare had been applied by an earlier try.
+func (w *write) earlier(ctx context.Context, kvs []*mvccpb.KeyValue, number int64) (int64, error) {
+	if len(kvs) == 0 {
+		b, err := w.look(ctx)
+		switch {
+		case err != nil:
+			return 0, fmt.Errorf("%w: %w", session.ErrUncertain, err)
+		case b.version >= number: // the history has gone past it, and dropped it
+			return 0, session.ErrUncertain
+		}
+		return 0, nil
+	}
+	var rec record
+	if err := decode(kvs[0].Value, &rec); err != nil || rec.ID != w.id {
+		return 0, nil // it is somebody else's, readable or not
+	}
+	return kvs[0].ModRevision, nil
+}
+
+// send sends a request that is harmless when it is sent again until it is answered. A full store is an answer.
+func (w *write) send(ctx context.Context, request func(context.Context) error) error {
+	var full error
+	err := w.hub.Do(ctx, "config write", func(ctx context.Context) error {
+		err := request(ctx)
+		if errors.Is(err, rpctypes.ErrNoSpace) {
+			full = err
+			return nil
+		}
+		return err
+	})
+	switch {
+	case full != nil:
+		// Refused outright in most cases, but the write that fills the store is applied and then said to be refused.
+		return fmt.Errorf("%w: %w", session.ErrUncertain, full)
+	case retry.Of(err) == retry.Unknown:
+		return fmt.Errorf("%w: %w", session.ErrUncertain, err)
+	}
+	if errors.Is(err, rpctypes.ErrRequestTooLarge) {
+		err = fmt.Errorf("%w: %w", ErrTooLarge, err)
+	}
+	return err
+}
+
+// transaction returns what the write compares, and what it does.
+func (w *write) transaction(b *base, number int64, rec []byte) (cmps []clientv3.Cmp, ops []clientv3.Op) {
+	at := func(key string, kv *mvccpb.KeyValue) clientv3.Cmp {
+		return clientv3.Compare(clientv3.ModRevision(key), "=", kv.GetModRevision())
+	}
+	cmps = append(cmps, at(w.line+headSlot, b.head))
+	for _, path := range w.paths {
+		cmps = append(cmps, at(w.keys[path], b.found[path]))
+		if value := w.values[path]; value != nil {
+			ops = append(ops, clientv3.OpPut(w.keys[path], string(value)))
+		} else {
+			ops = append(ops, clientv3.OpDelete(w.keys[path]))
+		}
+	}
+	if w.place.tree && w.rev == 0 {
+		cmps = append(cmps, clientv3.Compare(clientv3.CreateRevision(w.place.prefix()), "=", 0).WithPrefix())
+	}
+	ops = append(ops,
+		clientv3.OpPut(w.slot(number), string(rec)),
+		clientv3.OpPut(w.line+headSlot, string(encode(headRecord{Format: 1, Version: number}))))
+	if drop := number - int64(w.keep); drop > 0 {
+		ops = append(ops, clientv3.OpDelete(w.slot(0), clientv3.WithRange(w.slot(drop+1))))
+	}
+	return cmps, ops
+}
+
+// record returns the record of the write. If that does not fit into the transaction, it is a part that is put first, and does no harm
+// alone: it goes with the version whose number it has.
+func (w *write) record(b *base, number int64) (rec []byte, part *clientv3.Op) {
+	r := record{
+		Format: 1, ID: w.id, Time: time.Now().UTC().Truncate(time.Millisecond), Author: w.author, Comment: w.comment,
+		Changes: w.changes(b),
+	}
+	room := maxRequest
+	for _, path := range w.paths {
+		room -= len(w.values[path]) + 3*len(w.keys[path])
+	}
+	rec = encode(r)
+	if len(rec) <= room {
+		return rec, nil
+	}
+	if len(rec) > maxRequest {
+		for path, c := range r.Changes {
+			if c.Before != nil && !c.Before.Gone {
+				r.Changes[path] = recorded{Before: &content{Dropped: true}, After: c.After}
+			}
+		}
+		rec = encode(r)
+	}
+	op := clientv3.OpPut(w.slot(number)+"/"+w.id, string(rec))
+	r.Part, r.Changes = w.id, nil
+	return encode(r), &op
+}
+
+// changes tells what the write changes, and what stood there where the version just before does not tell it: somebody wrote past the
+// store, or that version wrote other paths.
+func (w *write) changes(b *base) map[string]recorded {
+	changes := map[string]recorded{}
+	for _, path := range w.paths {
+		c := recorded{After: newContent(w.values[path])}
+		if kv := b.found[path]; kv == nil || kv.ModRevision != b.headRevision() {
+			before := newContent(nil)
+			if kv != nil {
+				before = newContent(append([]byte{}, kv.Value...))
+			}
+			c.Before = &before
+		}
+		changes[path] = c
+	}
+	return changes
+}

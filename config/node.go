@@ -1,0 +1,201 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// node is a part of what stands in etcd: of one JSON document, or of a tree of keys.
+type node struct {
+	raw  []byte           // what stands here; nil if nothing does
+	bare bool             // it comes from a key of a tree, where text needs no quotes
+	sub  map[string]*node // what stands below, in a tree
+}
+
+// member is one field of an object.
+type member struct {
+	name string
+	node *node
+}
+
+// newTree makes a node of keys by path.
+func newTree(raw map[string][]byte) *node {
+	root := &node{bare: true, sub: map[string]*node{}}
+	for path, value := range raw {
+		at := root
+		for segment := range strings.SplitSeq(path, "/") {
+			next := at.sub[segment]
+			if next == nil {
+				next = &node{bare: true, sub: map[string]*node{}}
+				at.sub[segment] = next
+			}
+			at = next
+		}
+		at.raw = value
+		if at.raw == nil {
+			at.raw = []byte{}
+		}
+	}
+	return root
+}
+
+// check finds what is wrong with a document as such. null would be taken for "nothing to tell", and so for the default.
+func (n *node) check(kind reflect.Kind) error {
+	text := bytes.TrimSpace(n.raw)
+	if len(text) == 0 {
+		return errors.New("it is empty")
+	}
+	if string(text) == "null" && kind != reflect.Pointer && kind != reflect.Interface {
+		return errors.New("null is no value: whoever wants the default deletes the key")
+	}
+	var syntax *json.SyntaxError
+	err := json.Unmarshal(n.raw, new(json.RawMessage))
+	if errors.As(err, &syntax) {
+		before := n.raw[:min(int(syntax.Offset), len(n.raw))]
+		line := bytes.Count(before, []byte("\n")) + 1
+		return fmt.Errorf("bad JSON at line %d, column %d: %w", line, len(before)-bytes.LastIndexByte(before, '\n')-1, err)
+	}
+	return err
+}
+
+// isText tells that what stands here is no JSON but text without quotes.
+func (n *node) isText() bool { return n.bare && len(n.sub) == 0 && !json.Valid(n.raw) }
+
+// isQuoted tells that what stands here is a JSON string.
+func (n *node) isQuoted() bool {
+	return bytes.HasPrefix(bytes.TrimSpace(n.raw), []byte(`"`)) && json.Valid(n.raw)
+}
+
+// isNull tells that what stands here is null.
+func (n *node) isNull() bool { return len(n.sub) == 0 && string(bytes.TrimSpace(n.raw)) == "null" }
+
+// document returns all that stands here and below as JSON.
+func (n *node) document() []byte {
+	if len(n.sub) == 0 && (n.raw != nil || !n.bare) {
+		if n.isText() {
+			return quote(string(n.raw))
+		}
+		return n.raw
+	}
+	members, err := n.members()
+	if err != nil {
+		members = sorted(n.sub) // whoever decodes by himself gets what can be put together
+	}
+	var doc bytes.Buffer
+	doc.WriteByte('{')
+	for i, m := range members {
+		if i > 0 {
+			doc.WriteByte(',')
+		}
+		doc.Write(quote(m.name))
+		doc.WriteByte(':')
+		doc.Write(m.node.document())
+	}
+	doc.WriteByte('}')
+	return doc.Bytes()
+}
+
+func quote(s string) []byte {
+	quoted, err := json.Marshal(s)
+	if err != nil {
+		panic("config: every string is JSON: " + err.Error())
+	}
+	return quoted
+}
+
+// members returns the fields of an object. In a tree, keys below add to the object that stands in the key itself, and win over it.
+func (n *node) members() ([]member, error) {
+	if n.raw == nil {
+		return sorted(n.sub), nil
+	}
+	dec := json.NewDecoder(bytes.NewReader(n.raw))
+	if tok, err := dec.Token(); err != nil || tok != json.Delim('{') {
+		return nil, fmt.Errorf("it is %s, not an object", describe(n.raw))
+	}
+	var members []member
+	seen := map[string]bool{}
+	for dec.More() {
+		tok, err := dec.Token()
+		if err != nil {
+			return nil, err
+		}
+		name, _ := tok.(string) // whatever else is no JSON, and was an error
+		var raw json.RawMessage
+		if err := dec.Decode(&raw); err != nil {
+			return nil, err
+		}
+		if seen[name] {
+			return nil, fmt.Errorf("%q is there twice", name)
+		}
+		seen[name] = true
+		child := &node{raw: raw, bare: n.bare}
+		if below := n.sub[name]; below != nil {
+			child.sub = below.sub
+			if below.raw != nil {
+				child.raw = below.raw
+			}
+		}
+		members = append(members, member{name, child})
+	}
+	for _, m := range sorted(n.sub) {
+		if !seen[m.name] {
+			members = append(members, m)
+		}
+	}
+	return members, nil
+}
+
+func sorted(sub map[string]*node) []member {
+	members := make([]member, 0, len(sub))
+	for _, name := range slices.Sorted(maps.Keys(sub)) {
+		members = append(members, member{name, sub[name]})
+	}
+	return members
+}
+
+// elements returns what is in a list.
+func (n *node) elements() ([]*node, error) {
+	var raws []json.RawMessage
+	if len(n.sub) > 0 {
+		return nil, errors.New("a list stands in one key, and nothing below it")
+	}
+	if err := json.Unmarshal(n.raw, &raws); err != nil {
+		return nil, fmt.Errorf("it is %s, not a list", describe(n.raw))
+	}
+	elements := make([]*node, len(raws))
+	for i, raw := range raws {
+		elements[i] = &node{raw: raw, bare: n.bare}
+	}
+	return elements, nil
+}
+
+// describe names the kind of a JSON value.
+func describe(raw []byte) string {
+	text := bytes.TrimSpace(raw)
+	switch {
+	case len(text) == 0:
+		return "empty"
+	case !json.Valid(text):
+		return "text"
+	}
+	switch text[0] {
+	case '{':
+		return "an object"
+	case '[':
+		return "a list"
+	case '"':
+		return "a string"
+	case 't', 'f':
+		return "a boolean"
+	case 'n':
+		return "null"
+	default:
+		return "a number"
+	}
+}

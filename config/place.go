@@ -1,0 +1,78 @@
+package config
+
+import (
+	"strings"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"etcdkit/internal/hub"
+	"etcdkit/internal/keyspace"
+	"etcdkit/internal/mirror"
+)
+
+func checkKey(key string) error { return keyspace.CheckKey(key) }
+
+// place is where a value stands in etcd.
+type place struct {
+	keys  keyspace.Space
+	name  string
+	key   string // of the value; a tree's keys begin with it and a slash
+	tree  bool
+	exact bool // the key was given, and is not made from the name
+}
+
+// prefix is what a tree's keys begin with.
+func (p place) prefix() string { return p.key + "/" }
+
+// span returns the first key and the option for a request about all that belongs to the value.
+func (p place) span() (string, clientv3.OpOption) {
+	if p.tree {
+		return p.prefix(), clientv3.WithPrefix()
+	}
+	return p.key, clientv3.WithRange("")
+}
+
+// path returns what a key is within the value: "" for the key of a single value. It is false for a key that is none of ours:
+// nothing that this package writes is spelled like it.
+func (p place) path(key string) (string, bool) {
+	if !p.tree {
+		return "", key == p.key
+	}
+	if p.exact {
+		path, ok := strings.CutPrefix(key, p.prefix())
+		return path, ok && checkPath(path) == nil
+	}
+	full, rest, ok := p.keys.Parse(kind, key)
+	path, below := strings.CutPrefix(full, p.name+"/")
+	return path, ok && below && rest == ""
+}
+
+// keyOf is the inverse of path.
+func (p place) keyOf(path string) (string, error) {
+	if !p.tree {
+		return p.key, nil
+	}
+	if p.exact {
+		return p.prefix() + path, checkPath(path)
+	}
+	return p.keys.Name(kind, p.name+"/"+path)
+}
+
+// checkPath finds what cannot be a path below a key that a user gave.
+func checkPath(path string) error {
+	_, err := new(keyspace.Space).Name("path", path)
+	return err
+}
+
+// mirror returns the mirror that the value is served from, and what gives it back. All values that differ only in the last segment
+// of their names share one, so that a thousand of them cost one watch.
+func (p place) mirror(h *hub.Hub) (m *mirror.Mirror, release func()) {
+	switch {
+	case p.tree:
+		return h.Mirror(p.prefix())
+	case p.exact:
+		return h.MirrorKey(p.key)
+	default:
+		return h.Mirror(p.key[:strings.LastIndexByte(p.key, '/')+1])
+	}
+}
