@@ -27,7 +27,8 @@ var arrows = map[string]string{
 	"internal/claim":    "internal/keyspace internal/retry internal/stream internal/hub session",
 	"lock":              "internal/keyspace internal/retry internal/hub internal/claim session",
 	"lock/fence":        "session",
-	"examples":          "session lock lock/fence", // and all folders below it: what is public, as a program would
+	"election":          "internal/keyspace internal/retry internal/stream internal/mirror internal/hub internal/claim session",
+	"examples":          "session lock lock/fence election", // and all folders below it: what is public, as a program would
 }
 
 // foreign lists the modules that the SDK may require directly. Whoever imports it inherits them.

@@ -14,7 +14,7 @@ import (
 // Hold is a lock that is held, until it is unlocked or lost. It is safe for concurrent use.
 type Hold struct {
 	held *claim.Held
-	name string
+	line *line
 }
 
 // Context ends before the lease can, before a release is sent, and as soon as it is seen that somebody deleted the key. Its cause is a
@@ -44,10 +44,17 @@ func (h *Hold) Guard() clientv3.Cmp { return h.held.Guard() }
 // CheckSTM is Guard inside of concurrency.STM: it makes the commit depend on the hold's key, and returns a *session.LostError if the
 // key is gone already. It protects nothing under the isolation level ReadCommitted, which checks no reads.
 func (h *Hold) CheckSTM(stm concurrency.STM) error {
-	if session.Token(stm.Rev(h.held.Key())) != h.Token() { // nobody writes the key twice, so its two revisions are the same
+	known, sure := h.held.Modified()
+	rev := stm.Rev(h.held.Key())
+	switch {
+	case rev != 0 && rev == known:
+		return nil
+	case rev == 0 || sure:
 		return h.wrap(&session.LostError{Reason: session.Deleted})
 	}
-	return nil
+	// A Downgrade may have written the key since. Nobody but our session uses this name for a key, and only once the hold is over: so
+	// it is the key of this hold, if the hold is not over even now.
+	return h.Err()
 }
 
 // Unlock ends the hold's context, then deletes its key, or passes the lock to the next caller in this process. It waits for the answer as
@@ -65,4 +72,7 @@ func (h *Hold) Unlock(ctx context.Context) error {
 }
 
 // wrap puts the name of the lock before an error.
-func (h *Hold) wrap(err error) error { return fmt.Errorf("lock %q: %w", h.name, err) }
+func (h *Hold) wrap(err error) error { return fmt.Errorf("%s %q: %w", h.line.kind, h.line.name, err) }
+
+// of tells whether it is a hold of this line, in this session.
+func (h *Hold) of(l *line) bool { return h != nil && h.line.hub == l.hub && h.line.key == l.key }

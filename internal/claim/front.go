@@ -21,7 +21,7 @@ type front struct {
 	*Line
 	claim Claim
 	turn
-	room *clientv3.Cmp // of who does not wait: true as long as a key would hold at once; nil when that has to be looked up
+	room []clientv3.Cmp // of who does not wait: true as long as a key would hold at once; nil when that has to be looked up
 }
 
 // A step is one pass over what a claim takes, in one epoch. It returns nil when the key of ours holds, and errAgain when something
@@ -51,9 +51,14 @@ func (f *front) win(ctx context.Context, what string, s step) (*Held, error) {
 }
 
 // hopeless tells of errors that trying again will not mend, though their class is unknown: a closed session, a full store, which takes
-// an operator, and a line that is busy for who does not wait.
+// an operator, a line that is busy for who does not wait, and a wish that cannot be granted.
 func hopeless(err error) bool {
-	return errors.Is(err, session.ErrClosed) || errors.Is(err, rpctypes.ErrNoSpace) || errors.Is(err, ErrBusy)
+	return errors.Is(err, session.ErrClosed) || errors.Is(err, rpctypes.ErrNoSpace) || errors.Is(err, ErrBusy) || tooMany(err)
+}
+
+func tooMany(err error) bool {
+	var e *TooManyError
+	return errors.As(err, &e)
 }
 
 // stop ends a retry with the error, if it is so.
@@ -111,7 +116,7 @@ func (f *front) wait(ctx context.Context, e hub.Epoch) error {
 
 // put puts a key of ours at the end of the line.
 func (f *front) put(ctx context.Context, e hub.Epoch) error {
-	slot := f.slot(e, "")
+	slot := f.slot(e, f.claim, "")
 	fence, rev := f.hub.Fence(e)
 	resp, err := f.hub.Client.Txn(ctx).
 		If(fence, absent(slot)).

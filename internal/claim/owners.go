@@ -9,6 +9,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"etcdkit/internal/hub"
+	"etcdkit/internal/keyspace"
 	"etcdkit/internal/retry"
 	"etcdkit/session"
 )
@@ -19,7 +20,7 @@ type Owner struct {
 	Value  string
 	Token  session.Token
 	Lease  clientv3.LeaseID // 0 if the key is under none
-	Holder bool             // the first of the line
+	Holder bool             // the first of the line; who else holds depends on the rule
 	Info   hub.Info         // zero if no session key tells
 }
 
@@ -46,6 +47,27 @@ func Owners(ctx context.Context, h *hub.Hub, prefix string) ([]Owner, error) {
 		owners[i] = newOwner(kv, i == 0)
 	}
 	return owners, introduce(ctx, h, owners)
+}
+
+// Head returns the first of the line, by one read and another that tells who its session is. ok is false if nobody is in line.
+func Head(ctx context.Context, h *hub.Hub, prefix string) (head Owner, ok bool, err error) {
+	if err := h.Check(); err != nil {
+		return Owner{}, false, err
+	}
+	var kvs []*mvccpb.KeyValue
+	err = h.Do(ctx, "read the head of "+prefix, func(ctx context.Context) error {
+		resp, err := h.Client.Get(ctx, prefix, append(clientv3.WithFirstCreate(), clientv3.WithRange(keyspace.End(prefix)))...)
+		if err == nil {
+			kvs = resp.Kvs
+		}
+		return err
+	})
+	if err != nil || len(kvs) == 0 {
+		return Owner{}, false, err
+	}
+	owners := []Owner{newOwner(kvs[0], true)}
+	err = introduce(ctx, h, owners)
+	return owners[0], err == nil, err
 }
 
 func newOwner(kv *mvccpb.KeyValue, holder bool) Owner {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"etcdkit/internal/retry"
@@ -31,20 +32,30 @@ func (h *Held) Rewrite(ctx context.Context, value string) error {
 		return context.Cause(ctx)
 	}
 	sent := false
+	var over error // that the hold is over: there is no use in trying again
 	err := s.line.hub.Do(ctx, "write "+s.key, func(ctx context.Context) error {
 		for {
-			if err := h.Err(); err != nil {
-				return err
+			if over = h.Err(); over != nil {
+				return nil
 			}
 			sent = true
 			again, err := s.write(ctx, value)
+			switch {
+			case errors.Is(err, session.ErrLost):
+				over = err
+				return nil
+			case errors.Is(err, rpctypes.ErrLeaseNotFound):
+				s.line.hub.Suspect()
+			}
 			if !again {
 				return err
 			}
 		}
 	})
 	switch {
-	case err == nil || errors.Is(err, session.ErrLost) || retry.Of(err) == retry.Never || !sent:
+	case err == nil:
+		return over
+	case retry.Of(err) == retry.Never || !sent:
 		return err
 	case h.Err() != nil:
 		return h.Err()
@@ -56,7 +67,7 @@ func (h *Held) Rewrite(ctx context.Context, value string) error {
 // has to be called again if an earlier write of ours had happened after all.
 func (s *stake) write(ctx context.Context, value string) (again bool, err error) {
 	s.mu.Lock()
-	known := s.mod
+	known, doubted := s.mod, s.doubt
 	s.doubt = true
 	s.mu.Unlock()
 	resp, err := s.line.hub.Client.Txn(ctx).
@@ -65,6 +76,7 @@ func (s *stake) write(ctx context.Context, value string) (again bool, err error)
 		Else(clientv3.OpGet(s.key)).
 		Commit()
 	if err != nil {
+		s.trust(err, doubted)
 		return false, err
 	}
 	mod := resp.Header.Revision
@@ -84,23 +96,38 @@ func (s *stake) write(ctx context.Context, value string) (again bool, err error)
 	return again, nil
 }
 
+// trust takes note of a write that failed for certain: nothing is in doubt that was not before.
+func (s *stake) trust(err error, doubted bool) {
+	if class := retry.Of(err); class == retry.Never || class == retry.DidNot {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.doubt = doubted
+	}
+}
+
+// ErrShared says that a hold is shared already.
+var ErrShared = errors.New("it is shared already")
+
 // Downgrade makes an exclusive hold a shared one, without a moment in between, and lets in who waited for that in this session. Token and
-// guard stay.
+// guard stay. After ErrUncertain it may be shared or not, and can be called again.
 func (h *Held) Downgrade(ctx context.Context) error {
+	if !h.Exclusive() {
+		return ErrShared
+	}
 	if err := h.Rewrite(ctx, shared); err != nil {
 		return err
 	}
 	l := h.stake.line
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	h.stake.rule = Shared
 	if l.stake == h.stake && h.stake.ctx.Err() == nil {
-		h.stake.rule = Shared
-		l.admitLocked(h.stake)
+		l.shareLocked(h.stake)
 	}
 	return nil
 }
 
-// Exclusive tells whether nobody else holds beside this one.
+// Exclusive tells whether nobody else holds beside this one, as far as is known.
 func (h *Held) Exclusive() bool {
 	l := h.stake.line
 	l.mu.Lock()

@@ -27,7 +27,8 @@ type stake struct {
 	timer  *time.Timer   // that begins to watch the key
 	pen    chan struct{} // holds a token while the key's value is written anew
 
-	holders int // protected by the line's mutex
+	holders int  // protected by the line's mutex
+	aside   bool // the line goes on without it; protected by the line's mutex as long as there are holders
 
 	mu    sync.Mutex // protects what follows
 	value string
@@ -51,7 +52,7 @@ func (f *front) hold(ctx context.Context, e hub.Epoch, asked time.Time) *Held {
 	f.reopen() // until the stake passes the line on
 	f.mu.Lock()
 	f.stake = s
-	f.admitLocked(s)
+	f.shareLocked(s)
 	f.mu.Unlock()
 	s.timer = time.AfterFunc(watchAfter, func() { f.hub.Go(s.watch) })
 	s.stop = context.AfterFunc(s.ctx, s.lost)
@@ -83,13 +84,32 @@ func (s *stake) finish() bool {
 // here is granted the line.
 func (s *stake) lost() {
 	s.timer.Stop()
-	t := turn{debt: &debt{epoch: s.epoch, key: s.key, rev: s.rev}}
-	if cause := context.Cause(s.ctx); errors.Is(cause, session.ErrClosed) {
-		t = turn{} // the lease is being revoked, and the key with it
-	} else {
+	cause, aside := context.Cause(s.ctx), s.steppedAside()
+	closed := errors.Is(cause, session.ErrClosed) // the lease is being revoked, and the key with it
+	if !closed {
 		s.line.hub.Log.Warn("lost a claim", "key", s.key, "error", cause)
 	}
-	s.pass(t)
+	switch {
+	case aside && closed:
+		s.line.close()
+	case aside:
+		s.line.removeLater(s.remains())
+	case closed:
+		s.pass(turn{})
+	default:
+		s.pass(turn{debt: s.remains()})
+	}
+}
+
+// missing is nil if it is known why the key was not there any more when it was to be deleted, or it was.
+func (s *stake) missing(sure bool) error {
+	if sure {
+		return nil
+	}
+	if err := s.epoch.Err(); err != nil { // the lease went, and the key with it
+		return err
+	}
+	return &session.LostError{Reason: session.Deleted}
 }
 
 // pass ends the stake: the line goes on.

@@ -71,6 +71,8 @@ type Hub struct {
 	Config
 	// Lines and Holds are the gRPC streams for the watches of those who wait and of those who hold.
 	Lines, Holds *stream.Stream
+	// mirrors are those of mirrors, which share them by their prefixes: however many there are, there are few streams.
+	mirrors [mirrorStreams]*stream.Stream
 
 	ctx    context.Context // ends when the hub closes
 	cancel context.CancelCauseFunc
@@ -93,6 +95,9 @@ func New(c Config) *Hub {
 		Holds:  stream.New("hold"),
 		shared: make(map[string]*share),
 		ended:  make(map[string]int),
+	}
+	for i := range h.mirrors {
+		h.mirrors[i] = stream.New("mirror")
 	}
 	h.ctx, h.cancel = context.WithCancelCause(context.Background())
 	return h
@@ -145,6 +150,7 @@ func (h *Hub) Close(ctx context.Context, cause error) error {
 
 	done := make(chan struct{})
 	go func() { h.group.Wait(); close(done) }() // it ends with the group, whose goroutines all obey h.ctx
+	defer h.closeMirrors()
 	defer h.Holds.Close()
 	defer h.Lines.Close()
 	select {

@@ -28,7 +28,9 @@ func (m *Mirror) confirm(at time.Time) {
 	m.mu.Lock()
 	told := m.fresh.told
 	m.fresh = freshness{proof: at}
+	wake := m.turnLocked()
 	m.mu.Unlock()
+	wakeAll(wake)
 	if told {
 		m.log.Info("mirror is in step again")
 	}
@@ -43,6 +45,8 @@ func (m *Mirror) doubt(err error) {
 	}
 	m.fresh.stale, m.fresh.told = true, true
 	m.last = err
+	wake := m.turnLocked()
 	m.mu.Unlock()
+	wakeAll(wake)
 	m.log.Log(context.Background(), level, "mirror is out of step", "error", err)
 }

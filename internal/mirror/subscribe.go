@@ -14,17 +14,25 @@ type subscription struct {
 	pending  diff
 	due      bool // there is an update, even if it is empty: the first
 	resynced bool
+	steps    *steps // of a walk over changes; nil for one over updates
 }
 
 // Updates walks from the whole state, as the first update, to each difference, as it comes. A consumer that is slower than the
 // changes gets them folded. The last pair is nil and an error: the cause of ctx's end, or that of Run.
-func (m *Mirror) Updates(ctx context.Context) iter.Seq2[*Update, error] {
+func (m *Mirror) Updates(ctx context.Context) iter.Seq2[*Update, error] { return m.walk(ctx, nil) }
+
+// walk is Updates, or Changes if there are steps.
+func (m *Mirror) walk(ctx context.Context, each func() *steps) iter.Seq2[*Update, error] {
 	return func(yield func(*Update, error) bool) {
 		if err := m.Ready(ctx); err != nil {
 			yield(nil, err)
 			return
 		}
-		s := m.subscribe()
+		s := newSubscription()
+		if each != nil {
+			s.steps = each()
+		}
+		m.subscribe(s)
 		defer m.unsubscribe(s)
 		for {
 			u, err := m.next(ctx, s)
@@ -35,13 +43,14 @@ func (m *Mirror) Updates(ctx context.Context) iter.Seq2[*Update, error] {
 	}
 }
 
-func (m *Mirror) subscribe() *subscription {
-	s := &subscription{wake: make(chan struct{}, 1), due: true}
+func newSubscription() *subscription { return &subscription{wake: make(chan struct{}, 1), due: true} }
+
+func (m *Mirror) subscribe(s *subscription) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s.pending = between(nil, m.state.items)
 	m.subs = append(slices.Clip(m.subs), s) // a copy: others may be walking over the old one
-	return s
+	s.steps.begin(s.pending, m.state.revision, m.fresh)
 }
 
 func (m *Mirror) unsubscribe(s *subscription) {
@@ -79,6 +88,10 @@ func (m *Mirror) next(ctx context.Context, s *subscription) (*Update, error) {
 // take returns what a subscription was not told yet, nil if that is nothing.
 func (m *Mirror) take(s *subscription) *Update {
 	m.mu.Lock()
+	if s.steps != nil {
+		defer m.mu.Unlock()
+		return s.steps.take()
+	}
 	if !s.due && len(s.pending) == 0 {
 		m.mu.Unlock()
 		return nil
@@ -95,6 +108,10 @@ func (m *Mirror) deliverLocked(d diff, resynced bool) []*subscription {
 		return nil
 	}
 	for _, s := range m.subs {
+		if s.steps != nil {
+			s.steps.add(d, m.state.revision, resynced)
+			continue
+		}
 		s.pending.merge(d)
 		s.resynced = (s.resynced || resynced) && !s.due
 	}

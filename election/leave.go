@@ -1,0 +1,88 @@
+package election
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"etcdkit/internal/claim"
+	"etcdkit/session"
+)
+
+// Resign ends the term: first its context, then, when Run's function has returned, its key, and the next candidate leads. It waits for the
+// function, and for the answer, as long as ctx lives, and if ctx is over already, which is usual in a defer, for a second each
+// (session.WithGrace); never past the deadline of the lease. Called with the context that Run gave to the function it does not wait for
+// it, since the function would wait for itself.
+//
+// It returns nil when the deletion is acknowledged and when it is called again; a *session.LostError if the term had been lost,
+// session.ErrClosed if the session was closed before; and session.ErrUncertain if no answer came: then the deletion is tried again
+// in the background until the session closes, and at the latest the key goes with the lease.
+func (t *Term) Resign(ctx context.Context) error {
+	if !t.end(session.ErrReleased) {
+		return nil
+	}
+	t.awaitFunction(ctx)
+	if err := t.letGo(ctx); err != nil {
+		return t.election.wrap(fmt.Errorf("resign: %w", err))
+	}
+	return nil
+}
+
+// end ends the term's context with this cause, unless it has ended. It is true for the first caller, who has to let go of the key
+// and to close left.
+func (t *Term) end(cause error) bool {
+	t.mu.Lock()
+	first := !t.ended
+	t.ended = true
+	t.mu.Unlock()
+	if first {
+		t.held.End(cause)
+	}
+	return first
+}
+
+// awaitFunction waits until Run's function has returned, if there is one and it is not the caller, as long as a release may take.
+func (t *Term) awaitFunction(ctx context.Context) {
+	if t.run == nil || inside(ctx, t.run) {
+		return
+	}
+	ctx, cancel := t.election.hub.ReleaseContext(ctx, time.Time{})
+	defer cancel()
+	select {
+	case <-t.served:
+	case <-ctx.Done():
+	}
+}
+
+// letGo gives up the key of a term that has ended, to the best candidate if there are priorities.
+func (t *Term) letGo(ctx context.Context) error {
+	defer close(t.left)
+	if t.election.opts.ranked && !t.lost() && t.passOn(ctx) {
+		return nil
+	}
+	return t.held.Release(ctx)
+}
+
+// passOn is true if the best candidate is not simply the next one, and now leads.
+func (t *Term) passOn(ctx context.Context) bool {
+	ctx, cancel := t.election.hub.ReleaseContext(ctx, time.Time{})
+	defer cancel()
+	log := t.election.hub.Log.With("election", t.election.name)
+	line, err := claim.Owners(ctx, t.election.hub, t.election.prefix())
+	if err != nil {
+		log.Warn("the next candidate leads, since it cannot be read who is best", "error", err)
+		return false
+	}
+	best := successor(line, t.election.prefix())
+	if best < 2 {
+		return false
+	}
+	m, err := moveTo(line, t.Token(), best)
+	if err == nil {
+		err = t.commit(ctx, m)
+	}
+	if err != nil {
+		log.Warn("the next candidate leads, since the best could not be made the leader", "error", err)
+	}
+	return err == nil
+}
