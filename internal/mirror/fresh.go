@@ -26,14 +26,19 @@ func (m *Mirror) Stale() time.Duration {
 // confirm notes that the state is the one of a read begun at that time, or newer.
 func (m *Mirror) confirm(at time.Time) {
 	m.mu.Lock()
-	told := m.fresh.told
-	m.fresh = freshness{proof: at}
-	wake := m.turnLocked()
+	again, wake := m.confirmLocked(at)
 	m.mu.Unlock()
 	wakeAll(wake)
-	if told {
+	if again {
 		m.log.Info("mirror is in step again")
 	}
+}
+
+// confirmLocked is confirm, and returns whether the log was told of the doubt, and whom to wake.
+func (m *Mirror) confirmLocked(at time.Time) (again bool, wake []*subscription) {
+	again = m.fresh.told
+	m.fresh = freshness{proof: at}
+	return again, m.turnLocked()
 }
 
 // doubt notes that the state may be old, and why. The log is told once for each outage.

@@ -54,15 +54,15 @@ func (m *Mirror) resync(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := m.adopt(l, known); err != nil {
+	if err := m.adopt(l, known, begun); err != nil {
 		return err
 	}
 	m.listed = true
-	m.confirm(begun)
 	return nil
 }
 
-func (m *Mirror) adopt(l *listing, known int64) error {
+// adopt takes a list over whose read began at that time. Whoever sees the new state sees that it is in step, too.
+func (m *Mirror) adopt(l *listing, known int64, begun time.Time) error {
 	m.mu.Lock()
 	err := m.lineage.check(l.header, known)
 	if err != nil {
@@ -74,8 +74,13 @@ func (m *Mirror) adopt(l *listing, known int64) error {
 	d := m.state.replace(l.items, l.header.GetRevision())
 	m.seen = max(m.seen, m.state.revision)
 	wake := m.deliverLocked(d, true)
+	again, turned := m.confirmLocked(begun)
 	m.mu.Unlock()
 	wakeAll(wake)
+	wakeAll(turned)
+	if again {
+		m.log.Info("mirror is in step again")
+	}
 	if first {
 		close(m.ready)
 	}
