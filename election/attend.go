@@ -75,6 +75,9 @@ func (t *Term) working() (context.Context, context.CancelFunc) {
 // either returns a context that ends when one of the two does, with the values of the first.
 func either(a, b context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(a)
+	if b.Err() != nil { // at once, since a release has more time if its context is over from the start
+		cancel(context.Cause(b))
+	}
 	stop := context.AfterFunc(b, func() { cancel(context.Cause(b)) })
 	return ctx, func() {
 		stop()

@@ -60,7 +60,7 @@ func await(ctx context.Context, answers <-chan error) (answer, err error) {
 // close waits for a check that is late.
 func (h *health) close() {
 	if h != nil && h.late != nil {
-		<-h.late
+		_ = <-h.late
 	}
 }
 

@@ -21,6 +21,8 @@ func (t *Term) Resign(ctx context.Context) error {
 	if !t.end(session.ErrReleased) {
 		return nil
 	}
+	ctx, cancel := t.unbound(ctx)
+	defer cancel()
 	t.awaitFunction(ctx)
 	if err := t.letGo(ctx); err != nil {
 		return t.election.wrap(fmt.Errorf("resign: %w", err))
@@ -52,6 +54,20 @@ func (t *Term) awaitFunction(ctx context.Context) {
 	case <-t.served:
 	case <-ctx.Done():
 	}
+}
+
+// unbound returns a context that does not end with the term, if ctx is one that Run's function got: then it ends with Run's own.
+func (t *Term) unbound(ctx context.Context) (context.Context, context.CancelFunc) {
+	if t.run == nil || !inside(ctx, t.run) {
+		return ctx, func() {}
+	}
+	freed, cancel := either(context.WithoutCancel(ctx), t.run.ctx)
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return freed, cancel
+	}
+	timed, stop := context.WithDeadline(freed, deadline)
+	return timed, func() { stop(); cancel() }
 }
 
 // letGo gives up the key of a term that has ended, to the best candidate if there are priorities.

@@ -28,6 +28,8 @@ func (t *Term) Transfer(ctx context.Context, candidate string) error {
 	if err != nil {
 		return t.election.wrap(fmt.Errorf("transfer to %q: %w", candidate, bothEnds(ctx, err)))
 	}
+	ctx, cancel := t.unbound(ctx)
+	defer cancel()
 	t.awaitFunction(ctx)
 	if err := t.handOver(ctx, m); err != nil {
 		return t.election.wrap(fmt.Errorf("transfer to %q: %w", candidate, err))

@@ -98,16 +98,22 @@ func (l *Line) join(ctx context.Context, c Claim, asked time.Time) (*Held, *refu
 		return nil, nil, nil
 	}
 	var writer *mvccpb.KeyValue
+	var gone bool
 	err := l.hub.Do(ctx, "look for writers in "+l.prefix, func(ctx context.Context) error {
-		resp, err := l.hub.Client.Txn(ctx).Then(l.others(clientv3.WithMinCreateRev(s.rev + 1))...).Commit()
+		ops := append(l.others(clientv3.WithMinCreateRev(s.rev+1)), clientv3.OpGet(s.key, clientv3.WithKeysOnly()))
+		resp, err := l.hub.Client.Txn(ctx).Then(ops...).Commit()
 		if err == nil {
-			writer = excluding(resp.Responses)
+			writer = excluding(resp.Responses[:2])
+			gone = !s.isIn(resp.Responses[2].GetResponseRange().Kvs)
 		}
 		return err
 	})
 	switch {
 	case err != nil:
 		return nil, nil, err
+	case gone: // perhaps a moment ago, and a writer came and went in between
+		s.gone()
+		return nil, nil, nil
 	case writer != nil:
 		return nil, &refusal{s, writer}, nil
 	}

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"etcdkit/internal/hub"
@@ -124,8 +125,7 @@ func (s *stake) watch(context.Context) {
 	for s.ctx.Err() == nil {
 		gone, err := s.watchOnce()
 		if gone {
-			s.cancel(&session.LostError{Reason: session.Deleted})
-			s.line.hub.Suspect() // perhaps the whole lease is gone
+			s.gone()
 			return
 		}
 		s.line.hub.Log.Debug("the watch of a held key ended; opening another", "key", s.key, "error", err)
@@ -133,6 +133,17 @@ func (s *stake) watch(context.Context) {
 			return
 		}
 	}
+}
+
+// gone ends the stake: its key was not there.
+func (s *stake) gone() {
+	s.cancel(&session.LostError{Reason: session.Deleted})
+	s.line.hub.Suspect() // perhaps the whole lease is gone
+}
+
+// isIn tells whether a read of the key found the very one.
+func (s *stake) isIn(kvs []*mvccpb.KeyValue) bool {
+	return len(kvs) > 0 && kvs[0].CreateRevision == s.rev
 }
 
 // watchOnce is true if the key is seen to be gone.
@@ -148,7 +159,7 @@ func (s *stake) watchOnce() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if len(resp.Kvs) == 0 || resp.Kvs[0].CreateRevision != s.rev {
+	if !s.isIn(resp.Kvs) {
 		return true, nil
 	}
 	err = awaitEvent(ctx, w, untilDeleted(s.key, s.rev).passed)
