@@ -60,7 +60,7 @@ func await(ctx context.Context, answers <-chan error) (answer, err error) {
 // close waits for a check that is late.
 func (h *health) close() {
 	if h != nil && h.late != nil {
-		_ = <-h.late
+		<-h.late //nolint:errcheck // nobody asked any more
 	}
 }
 

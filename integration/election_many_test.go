@@ -75,7 +75,7 @@ func TestThousandsOfObservers(t *testing.T) {
 	const n = 1000
 	c := cluster.New(t, 1)
 	var streams atomic.Int64
-	s := open(t, c.Client(t, countStreams(&streams)), "p")
+	s := open(t, c.Client(t, countStreams(&streams), debugStreams()), "p")
 	ctx, cancel := context.WithCancel(soon(t))
 	var all sync.WaitGroup
 	begun, seen := make(chan int, n), make(chan int, n)

@@ -98,8 +98,8 @@ func troubled(t *testing.T, c *cluster.Cluster, trouble func(), work func(d *dia
 	return d.shares
 }
 
-// suffer makes the history be compacted and the clients be cut off, for a while and for longer than their leases live, and etcd start again.
-func suffer(t *testing.T, c *cluster.Cluster) {
+// endure makes the history be compacted and the clients be cut off, for a while and for longer than their leases live, and etcd start again.
+func endure(t *testing.T, c *cluster.Cluster) {
 	t.Helper()
 	compact := func() {
 		put(t, c.Admin(), "noise", "") // else there may be nothing to compact
@@ -124,7 +124,7 @@ func suffer(t *testing.T, c *cluster.Cluster) {
 func TestReadersWriterHistory(t *testing.T) {
 	t.Parallel()
 	c := cluster.New(t, 1)
-	shares := troubled(t, c, func() { suffer(t, c) }, func(d *diary, s *session.Session, client string, round int) error {
+	shares := troubled(t, c, func() { endure(t, c) }, func(d *diary, s *session.Session, client string, round int) error {
 		m, share := lock.NewRWMutex(s, "x"), history.Share{Hold: history.Hold{Name: "x", Client: client}}
 		if share.Read = (round+len(client))%3 != 0; share.Read {
 			return d.hold(soon(t), share, m.RLock, keep(client, round))
@@ -138,7 +138,7 @@ func TestSemaphoreHistory(t *testing.T) {
 	t.Parallel()
 	const size = 3
 	c := cluster.New(t, 1)
-	shares := troubled(t, c, func() { suffer(t, c) }, func(d *diary, s *session.Session, client string, round int) error {
+	shares := troubled(t, c, func() { endure(t, c) }, func(d *diary, s *session.Session, client string, round int) error {
 		n := 1 + (round+len(client))%size
 		share := history.Share{Hold: history.Hold{Name: "x", Client: client}, Takes: n}
 		return d.hold(soon(t), share, permits(lock.NewSemaphore(s, "x", size), n), keep(client, round))

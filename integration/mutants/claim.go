@@ -4,22 +4,22 @@ package main
 var ofClaim = []mutant{
 	{
 		name: "whoever comes is the first", breaks: "L3",
-		file: "internal/claim/wait.go", old: `first: len(ahead.Kvs) == 0`, new: `first: true`,
+		file: "internal/claim/front.go", old: `first: ahead == nil`, new: `first: true`,
 		pkg: "integration", test: "TestMutexExcludes",
 	},
 	{
 		name: "TryLock takes a line that is no longer empty", breaks: "L3",
-		file: "internal/claim/try.go", old: `.WithRange(l.end), "=", 0)`, new: `.WithRange(l.end), ">", -1)`,
+		file: "internal/claim/rule.go", old: `.WithRange(l.end), "=", 0)`, new: `.WithRange(l.end), ">", -1)`,
 		pkg: "integration", test: "TestTryLockIsOvertaken",
 	},
 	{
 		name: "a foreign key in a slot is taken for ours", breaks: "L3",
-		file: "internal/claim/front.go", old: `ours(kvs, e.ID())`, new: `kvs[0]`,
+		file: "internal/claim/front.go", old: `ours(kvs, e.ID(), f.claim.Value)`, new: `kvs[0]`,
 		pkg: "integration", test: "TestForeignKeysInTheLine", hangs: true,
 	},
 	{
 		name: "a watch that ends is a release", breaks: "L3",
-		file: "internal/claim/wait.go", old: `return false, awaitDelete(ctx, w, pred.rev)`, new: `_ = awaitDelete(ctx, w, pred.rev); return true, nil`,
+		file: "internal/claim/wait.go", old: `return false, awaitEvent(ctx, watches[0], sights[0].passed)`, new: `_ = awaitEvent(ctx, watches[0], sights[0].passed); return true, nil`,
 		pkg: "integration", test: "TestOnlyTheRightDeleteIsARelease", hangs: true,
 	},
 	{
@@ -29,12 +29,12 @@ var ofClaim = []mutant{
 	},
 	{
 		name: "an epoch that is over can be granted", breaks: "X1",
-		file: "internal/claim/held.go", old: `if e.Err() != nil {`, new: `if false {`,
+		file: "internal/claim/stake.go", old: `if e.Err() != nil {`, new: `if false {`,
 		pkg: "internal/claim", test: "TestNothingIsGrantedInAnEpochThatIsOver",
 	},
 	{
 		name: "Err does not read the clocks", breaks: "X1",
-		file: "internal/claim/held.go", old: `return h.epoch.Err()`, new: `return nil`,
+		file: "internal/claim/held.go", old: `return h.stake.epoch.Err()`, new: `return nil`,
 		pkg: "internal/claim", test: "TestErrAsksTheEpoch",
 	},
 	{
@@ -44,12 +44,12 @@ var ofClaim = []mutant{
 	},
 	{
 		name: "a hold does not watch its key", breaks: "X3",
-		file: "internal/claim/held.go", old: `l.hub.Go(h.watch)`, new: `_ = l`,
+		file: "internal/claim/stake.go", old: `f.hub.Go(s.watch)`, new: `_ = s`,
 		pkg: "integration", test: "TestOnlyTheEndOfItsKeyIsALoss", hangs: true,
 	},
 	{
 		name: "the delete of an earlier key is a loss", breaks: "X3",
-		file: "internal/claim/wait.go", old: ` && ev.Kv.ModRevision > rev`, new: ``,
+		file: "internal/claim/rule.go", old: ` && ev.Kv.ModRevision > rev`, new: ``,
 		pkg: "integration", test: "TestOnlyTheEndOfItsKeyIsALoss",
 	},
 	{
@@ -69,27 +69,27 @@ var ofClaim = []mutant{
 	},
 	{
 		name: "what happens before the watch begins is not looked at", breaks: "W1",
-		file: "internal/claim/wait.go", old: `w.Revision > en.seen`, new: `false`,
+		file: "internal/claim/wait.go", old: `rev > en.seen`, new: `false`,
 		pkg: "integration", test: "TestAReleaseBeforeTheWatch", hangs: true,
 	},
 	{
 		name: "who has the turn gets it, and the key that was held stays", breaks: "W1",
-		file: "internal/claim/turn.go", old: `clientv3.OpDelete(h.key)`, new: `clientv3.OpGet(h.key)`,
+		file: "internal/claim/turn.go", old: `clientv3.OpDelete(s.key)`, new: `clientv3.OpGet(s.key)`,
 		pkg: "integration", test: "TestLocalTurnsCostOneTransaction", hangs: true,
 	},
 	{
 		name: "a turn that comes to a caller who gives up is lost", breaks: "W1",
-		file: "internal/claim/line.go", old: `l.pass(<-w.turn)`, new: `<-w.turn`,
+		file: "internal/claim/line.go", old: `l.decline(<-w.turn)`, new: `<-w.turn`,
 		pkg: "internal/claim", test: "TestTheTurnComesToACallerWhoIsLeaving",
 	},
 	{
 		name: "a release deletes nothing", breaks: "X2",
-		file: "internal/claim/held.go", old: `h.line.handOver(ctx, h)`, new: `turn{}, error(nil)`,
+		file: "internal/claim/aside.go", old: `s.line.handOver(ctx, s)`, new: `turn{}, error(nil)`,
 		pkg: "integration", test: "TestUnlockUnderAnEndedContext",
 	},
 	{
 		name: "the token is the lease", breaks: "L1",
-		file: "internal/claim/held.go", old: `session.Token(h.rev)`, new: `session.Token(h.epoch.ID())`,
+		file: "internal/claim/held.go", old: `session.Token(h.stake.rev)`, new: `session.Token(h.stake.epoch.ID())`,
 		pkg: "integration", test: "TestDefectNoToken/ours",
 	},
 	{
@@ -99,7 +99,7 @@ var ofClaim = []mutant{
 	},
 	{
 		name: "a turn does not look whether its key is there", breaks: "L4",
-		file: "internal/claim/turn.go", old: `present(h.key, h.rev), `, new: ``,
+		file: "internal/claim/turn.go", old: `present(s.key, s.rev), `, new: ``,
 		pkg: "integration", test: "TestALateTurnFindsItsKeyGone",
 	},
 	{
@@ -129,7 +129,7 @@ var ofClaim = []mutant{
 	},
 	{
 		name: "the key of a lost hold stays", breaks: "X4",
-		file: "internal/claim/held.go", old: `turn{debt: &debt{epoch: h.epoch, key: h.key, rev: h.rev}}`, new: `turn{}`,
+		file: "internal/claim/stake.go", old: `s.pass(turn{debt: s.remains()})`, new: `s.pass(turn{})`,
 		pkg: "integration", test: "TestAnswersAreLost",
 	},
 }

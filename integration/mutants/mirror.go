@@ -54,14 +54,7 @@ var ofMirror = []mutant{
 	},
 	{
 		name: "a transaction is told in parts", breaks: "C1",
-		file: "internal/mirror/watch.go", old: `wake := m.deliverLocked(d, false)`,
-		new: `wake := m.subs
-	for key, c := range d {
-		wakeAll(m.deliverLocked(diff{key: c}, false))
-		m.mu.Unlock()
-		time.Sleep(time.Millisecond)
-		m.mu.Lock()
-	}`,
+		file: "internal/mirror/watch.go", old: `events[n].Kv.ModRevision == events[0].Kv.ModRevision`, new: `false`,
 		pkg: "integration", test: "TestMirrorNeverSplitsATransaction", hangs: true,
 	},
 	{

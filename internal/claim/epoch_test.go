@@ -16,7 +16,7 @@ func (late) Err() error { return errLate }
 
 func TestErrAsksTheEpoch(t *testing.T) {
 	t.Parallel()
-	h := &Held{epoch: late{}, ctx: context.Background()}
+	h := &Held{stake: &stake{epoch: late{}}, ctx: context.Background()}
 	if err := h.Err(); !errors.Is(err, errLate) {
 		t.Errorf("Err past the deadline = %v", err)
 	}
@@ -24,15 +24,16 @@ func TestErrAsksTheEpoch(t *testing.T) {
 
 func TestNothingIsGrantedInAnEpochThatIsOver(t *testing.T) {
 	t.Parallel()
-	h, l := newLine()
+	h, l := lineOf()
 	h.Hooks.Acquired = func(string, int64, time.Duration) {}
 	h.Hooks.Released = h.Hooks.Acquired
-	left := turn{entry: &entry{key: "line/a"}}
-	if held := l.hold(t.Context(), late{}, &left, time.Now()); held != nil {
-		held.end(nil)
+	f := &front{Line: l, claim: Claim{}.filled(), turn: turn{entry: &entry{key: "line/a"}}}
+	if held := f.hold(t.Context(), late{}, time.Now()); held != nil {
+		held.stake.timer.Stop()
+		held.stake.stop()
 		t.Error("granted past the deadline")
 	}
-	if left.entry == nil {
+	if f.entry == nil {
 		t.Error("the key that stands in the line was forgotten")
 	}
 }

@@ -30,13 +30,13 @@ func (c ending) Err() error {
 func TestTheTurnComesToACallerWhoIsLeaving(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		_, l := newLine()
-		if _, err := l.enter(t.Context(), nil); err != nil {
+		_, l := lineOf()
+		if _, err := l.enter(t.Context(), Claim{}.filled(), nil, nil); err != nil {
 			t.Fatal(err)
 		}
 		ctx := ending{t.Context(), make(chan struct{}), func() { l.pass(turn{}) }}
 		left := make(chan error, 1)
-		go func() { _, err := l.enter(ctx, nil); left <- err }()
+		go func() { _, err := l.enter(ctx, Claim{}.filled(), nil, nil); left <- err }()
 		synctest.Wait()
 		second := in(t, l, 1)[0]
 		close(ctx.over)

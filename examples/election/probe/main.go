@@ -65,7 +65,7 @@ func run(ctx context.Context, address string) error {
 		return context.Cause(ctx)
 	})
 	_ = server.Close()
-	_ = <-served // it was closed
+	<-served //nolint:errcheck // it was closed
 	return err
 }
 
