@@ -22,6 +22,19 @@ type front struct {
 	claim Claim
 	turn
 	room []clientv3.Cmp // of who does not wait: true as long as a key would hold at once; nil when that has to be looked up
+
+	patience retry.Patience
+}
+
+// send sends a transaction, and waits no longer for the answer than is reasonable.
+func (f *front) send(ctx context.Context, cmps []clientv3.Cmp, then ...clientv3.Op) (*clientv3.TxnResponse, error) {
+	ctx, cancel := f.patience.Try(ctx)
+	defer cancel()
+	resp, err := f.hub.Client.Txn(ctx).If(cmps...).Then(then...).Commit()
+	if err == nil {
+		f.patience.Reset()
+	}
+	return resp, err
 }
 
 // A step is one pass over what a claim takes, in one epoch. It returns nil when the key of ours holds, and errAgain when something
@@ -34,7 +47,7 @@ func (f *front) win(ctx context.Context, what string, s step) (*Held, error) {
 	asked := time.Now()
 	var held *Held
 	var final error
-	err := f.hub.Do(ctx, what+" "+f.prefix, func(ctx context.Context) error {
+	err := f.hub.Loop(ctx, what+" "+f.prefix, func(ctx context.Context) error {
 		e, err := f.hub.Epoch(ctx)
 		if err != nil {
 			return stop(&final, err, ctx.Err() != nil || hopeless(err))
@@ -118,10 +131,7 @@ func (f *front) wait(ctx context.Context, e hub.Epoch) error {
 func (f *front) put(ctx context.Context, e hub.Epoch) error {
 	slot := f.slot(e, f.claim, "")
 	fence, rev := f.hub.Fence(e)
-	resp, err := f.hub.Client.Txn(ctx).
-		If(fence, absent(slot)).
-		Then(append(f.claim.Rule.reads(f.Line, 0), f.claim.put(slot, e))...).
-		Commit()
+	resp, err := f.send(ctx, []clientv3.Cmp{fence, absent(slot)}, append(f.claim.Rule.reads(f.Line, 0), f.claim.put(slot, e))...)
 	if err != nil {
 		f.owe(e, slot, rev, err)
 		return err
@@ -162,7 +172,7 @@ func ours(kvs []*mvccpb.KeyValue, lease clientv3.LeaseID, value string) *mvccpb.
 // rare, and reads in the Else branch would cost every put. etcd's client sends a write again by itself when a server answers
 // Canceled or DeadlineExceeded, so what kept it from happening may be that it had happened: then the key is the entry.
 func (f *front) mend(ctx context.Context, e hub.Epoch, slot string, fence int64) error {
-	resp, err := f.hub.Client.Txn(ctx).Then(clientv3.OpGet(f.hub.FenceKey(e)), clientv3.OpGet(slot)).Commit()
+	resp, err := f.send(ctx, nil, clientv3.OpGet(f.hub.FenceKey(e)), clientv3.OpGet(slot))
 	if err != nil {
 		return err
 	}

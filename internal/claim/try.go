@@ -180,10 +180,7 @@ func (f *front) putAlone(ctx context.Context, e hub.Epoch) error {
 	}
 	slot := f.slot(e, f.claim, "")
 	fence, rev := f.hub.Fence(e)
-	resp, err := f.hub.Client.Txn(ctx).
-		If(append(f.room, fence)...).
-		Then(f.claim.put(slot, e)).
-		Commit()
+	resp, err := f.send(ctx, append(f.room, fence), f.claim.put(slot, e))
 	switch {
 	case err != nil:
 		f.owe(e, slot, rev, err)

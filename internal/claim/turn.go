@@ -4,6 +4,8 @@ import (
 	"context"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"etcdkit/internal/retry"
 )
 
 // handOver deletes a key that held, and puts the next local caller's key in the same transaction if one waits. What it returns is for
@@ -34,6 +36,8 @@ func (l *Line) handOver(ctx context.Context, s *stake) (turn, error) {
 // again by itself.
 func (l *Line) turnTo(ctx context.Context, s *stake, c Claim, next string) (*entry, error) {
 	fence, _ := l.hub.Fence(s.epoch)
+	ctx, cancel := new(retry.Patience).Try(ctx)
+	defer cancel()
 	then := []clientv3.Op{clientv3.OpDelete(s.key)}
 	then = append(then, c.Rule.reads(l, 0)...)
 	resp, err := l.hub.Client.Txn(ctx).

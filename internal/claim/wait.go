@@ -45,9 +45,7 @@ func (f *front) await(ctx context.Context, e hub.Epoch) error {
 func (f *front) look(ctx context.Context) (bool, error) {
 	en := f.entry
 	own := clientv3.OpGet(en.key, clientv3.WithKeysOnly())
-	resp, err := f.hub.Client.Txn(ctx).
-		Then(append(f.claim.Rule.reads(f.Line, en.rev), own)...).
-		Commit()
+	resp, err := f.send(ctx, nil, append(f.claim.Rule.reads(f.Line, en.rev), own)...)
 	if err != nil {
 		return false, err
 	}

@@ -181,14 +181,21 @@ func (h *Hub) ReleaseContext(ctx context.Context, deadline time.Time) (context.C
 	}
 }
 
-// Do runs an operation that may be sent again until it is answered, and tells the log and the hooks of each failure.
+// Do runs an operation that may be sent again until it is answered, and tells the log and the hooks of each failure. See retry.Do.
 func (h *Hub) Do(ctx context.Context, op string, f func(context.Context) error) error {
-	return retry.Do(ctx, func(ctx context.Context) error {
-		err := f(ctx)
-		if err != nil && ctx.Err() == nil {
-			h.Log.Debug("request failed", "op", op, "error", err)
-			h.Hooks.Retried(op, err)
-		}
-		return err
-	})
+	return retry.Do(ctx, func(ctx context.Context) error { return h.told(ctx, op, f(ctx)) })
+}
+
+// Loop is Do for an operation that waits for what others do. See retry.Loop.
+func (h *Hub) Loop(ctx context.Context, op string, f func(context.Context) error) error {
+	return retry.Loop(ctx, func(ctx context.Context) error { return h.told(ctx, op, f(ctx)) })
+}
+
+// told tells of a failure, unless it is the end of who asked.
+func (h *Hub) told(ctx context.Context, op string, err error) error {
+	if err != nil && ctx.Err() == nil {
+		h.Log.Debug("request failed", "op", op, "error", err)
+		h.Hooks.Retried(op, err)
+	}
+	return err
 }
