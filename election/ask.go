@@ -186,11 +186,11 @@ func (a *asked) judge(ctx context.Context, mine, leader *mvccpb.KeyValue) (done 
 		return true, nil
 	}
 	// The term has ended, and nobody has answered: it was lost or resigned at the same moment.
-	head, err := a.election.head(ctx)
+	head, ok, err := claim.Head(ctx, a.election.hub, a.election.prefix())
 	switch {
 	case err != nil:
 		return false, err
-	case head != nil && string(head.Key) == a.election.prefix()+a.To:
+	case ok && head.Key == a.election.prefix()+a.To:
 		return true, nil
 	}
 	return true, fmt.Errorf("%w: the term ended in another way", ErrRefused)

@@ -110,7 +110,7 @@ func (f *follower) info(ctx context.Context, lease clientv3.LeaseID) hub.Info {
 	}
 	ctx, cancel := context.WithTimeout(ctx, asking)
 	defer cancel()
-	info, err := introduce(ctx, f.hub, lease)
+	info, err := claim.Introduce(ctx, f.hub, lease)
 	if err != nil {
 		f.hub.Log.Debug("a leader's session says nothing of itself", "prefix", f.prefix, "error", err)
 		return hub.Info{}

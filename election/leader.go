@@ -4,12 +4,9 @@ import (
 	"context"
 	"time"
 
-	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"etcdkit/internal/claim"
-	"etcdkit/internal/hub"
-	"etcdkit/internal/retry"
 	"etcdkit/session"
 )
 
@@ -49,46 +46,12 @@ func (e *Election) Leader(ctx context.Context) (*Leader, error) {
 	if err := e.usable(); err != nil {
 		return nil, e.wrap(err)
 	}
-	head, err := e.head(ctx)
-	if err == nil && head == nil {
+	head, ok, err := claim.Head(ctx, e.hub, e.prefix())
+	if err == nil && !ok {
 		err = ErrNoLeader
 	}
 	if err != nil {
 		return nil, e.wrap(bothEnds(ctx, err))
 	}
-	o := claim.Owner{
-		Key: string(head.Key), Value: string(head.Value),
-		Token: session.Token(head.CreateRevision), Lease: clientv3.LeaseID(head.Lease),
-	}
-	if o.Info, err = introduce(ctx, e.hub, o.Lease); err != nil {
-		return nil, e.wrap(bothEnds(ctx, err))
-	}
-	return newLeader(o, e.prefix()), nil
-}
-
-// head reads the key of the leader, nil if there is none.
-func (e *Election) head(ctx context.Context) (head *mvccpb.KeyValue, err error) {
-	err = e.hub.Do(ctx, "read the leader of "+e.key, func(ctx context.Context) error {
-		resp, err := e.hub.Client.Get(ctx, e.prefix(), clientv3.WithFirstCreate()...)
-		if err == nil && len(resp.Kvs) > 0 {
-			head = resp.Kvs[0]
-		}
-		return err
-	})
-	return head, err
-}
-
-// introduce reads what the session with this lease says of itself. Who may not read that still sees the leader.
-func introduce(ctx context.Context, h *hub.Hub, lease clientv3.LeaseID) (info hub.Info, err error) {
-	err = h.Do(ctx, "read a session key", func(ctx context.Context) error {
-		resp, err := h.Client.Get(ctx, h.Keys.Session(int64(lease)))
-		if err == nil && len(resp.Kvs) > 0 {
-			info = hub.ParseInfo(resp.Kvs[0].Value)
-		}
-		return err
-	})
-	if retry.Of(err) == retry.Never {
-		err = nil
-	}
-	return info, err
+	return newLeader(head, e.prefix()), nil
 }

@@ -65,9 +65,16 @@ func Head(ctx context.Context, h *hub.Hub, prefix string) (head Owner, ok bool, 
 	if err != nil || len(kvs) == 0 {
 		return Owner{}, false, err
 	}
-	owners := []Owner{newOwner(kvs[0], true)}
-	err = introduce(ctx, h, owners)
-	return owners[0], err == nil, err
+	head = newOwner(kvs[0], true)
+	head.Info, err = Introduce(ctx, h, head.Lease)
+	return head, err == nil, err
+}
+
+// Introduce reads what the session with this lease says of itself. Who may not read that learns nothing.
+func Introduce(ctx context.Context, h *hub.Hub, lease clientv3.LeaseID) (hub.Info, error) {
+	one := []Owner{{Lease: lease}}
+	err := introduce(ctx, h, one)
+	return one[0].Info, err
 }
 
 func newOwner(kv *mvccpb.KeyValue, holder bool) Owner {
