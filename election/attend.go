@@ -54,7 +54,7 @@ func (t *Term) leaveFor(cause error, letGo func(context.Context) error) error {
 	}
 	log := t.election.hub.Log.With("election", t.election.name)
 	log.Info("giving up the lead", "reason", cause)
-	t.awaitFunction(t.election.hub.Context())
+	t.awaitFunction(t.election.hub.Context(), time.Time{})
 	ctx, cancel := t.working()
 	defer cancel()
 	err := letGo(ctx)

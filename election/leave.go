@@ -12,7 +12,7 @@ import (
 // Resign ends the term: first its context, then, when Run's function has returned, its key, and the next candidate leads. It waits for the
 // function, and for the answer, as long as ctx lives, and if ctx is over already, which is usual in a defer, for a second each
 // (session.WithGrace); never past the deadline of the lease. Called with the context that Run gave to the function it does not wait for
-// it, since the function would wait for itself.
+// it, since the function would wait for itself; with another one it does, for as long as a lease lasts.
 //
 // It returns nil when the deletion is acknowledged and when it is called again; a *session.LostError if the term had been lost,
 // session.ErrClosed if the session was closed before; and session.ErrUncertain if no answer came: then the deletion is tried again
@@ -23,7 +23,7 @@ func (t *Term) Resign(ctx context.Context) error {
 	}
 	ctx, cancel := t.unbound(ctx)
 	defer cancel()
-	t.awaitFunction(ctx)
+	t.awaitFunction(ctx, t.held.Deadline())
 	if err := t.letGo(ctx); err != nil {
 		return t.election.wrap(fmt.Errorf("resign: %w", err))
 	}
@@ -43,12 +43,13 @@ func (t *Term) end(cause error) bool {
 	return first
 }
 
-// awaitFunction waits until Run's function has returned, if there is one and it is not the caller, as long as a release may take.
-func (t *Term) awaitFunction(ctx context.Context) {
+// awaitFunction waits until Run's function has returned, if there is one and it is not the caller, as long as a release may take, and not
+// past the deadline, if there is one: a function that calls with another context than its own would wait for itself for ever.
+func (t *Term) awaitFunction(ctx context.Context, deadline time.Time) {
 	if t.run == nil || inside(ctx, t.run) {
 		return
 	}
-	ctx, cancel := t.election.hub.ReleaseContext(ctx, time.Time{})
+	ctx, cancel := t.election.hub.ReleaseContext(ctx, deadline)
 	defer cancel()
 	select {
 	case <-t.served:

@@ -30,7 +30,7 @@ func (t *Term) Transfer(ctx context.Context, candidate string) error {
 	}
 	ctx, cancel := t.unbound(ctx)
 	defer cancel()
-	t.awaitFunction(ctx)
+	t.awaitFunction(ctx, t.held.Deadline())
 	if err := t.handOver(ctx, m); err != nil {
 		return t.election.wrap(fmt.Errorf("transfer to %q: %w", candidate, err))
 	}

@@ -292,3 +292,18 @@ func TestRunWithHealth(t *testing.T) {
 		t.Errorf("Run of who is never healthy = %v", err)
 	}
 }
+
+// A function that resigns with another context than its own would wait for itself: it goes on when a lease would be over.
+func TestElectionResignsItselfWithAnotherContext(t *testing.T) {
+	t.Parallel()
+	e := election.New(open(t, cluster.Shared(t), cluster.Prefix(t), session.WithTTL(2*time.Second)), "x")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	err := e.Run(ctx, func(_ context.Context, term *election.Term) error {
+		defer cancel()
+		return term.Resign(context.Background())
+	})
+	if err != nil {
+		t.Errorf("Run = %v", err)
+	}
+}
