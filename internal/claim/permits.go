@@ -96,8 +96,9 @@ func (r permitsRule) obstacle(l *Line, answers []*pb.ResponseOp) *obstacle {
 	case sum(ahead)+r.n <= size:
 		return nil
 	}
+	resized := &obstacle{key: r.sizeKey, puts: true, passed: func(ev *clientv3.Event) bool { return ev.Kv.ModRevision > mod }}
 	o := r.between(l, ahead, size-r.n)
-	o.also = append(o.also, &obstacle{key: r.sizeKey, puts: true, passed: func(ev *clientv3.Event) bool { return ev.Kv.ModRevision > mod }})
+	o.also = append(o.also, resized)
 	return o
 }
 
