@@ -52,7 +52,7 @@ func (e *Election) ask(ctx context.Context, candidate string) error {
 
 // newRequest makes a request of what is asked for, if the leader could do that now. It returns the leader's key too.
 func (e *Election) newRequest(ctx context.Context, candidate string) (request, string, error) {
-	line, err := claim.Owners(ctx, e.hub, e.prefix())
+	line, err := claim.Standing(ctx, e.hub, e.prefix())
 	switch {
 	case err != nil:
 		return request{}, "", err

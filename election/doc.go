@@ -35,8 +35,8 @@
 //
 // # Keys in etcd
 //
-// <prefix>/election/<name>/@/<lease in hex>, with ".1", "-1" and so on behind where one session needs more keys, and then "+<priority>" if there
-// is one, with the candidate's value, under the session's lease. The oldest create revision leads. Any other key below
+// <prefix>/election/<name>/@/<lease in hex>, with ".1", "-1" and so on behind where one session needs more keys, and then "+" and the
+// priority, with the candidate's value, under the session's lease. The oldest create revision leads. Any other key below
 // <prefix>/election/<name>/@/ counts as well: `etcdctl elect` and concurrency.NewElection, given Election.Key, are in the same
 // line. Beside it, <prefix>/election/<name>/@.request is what somebody asks the leader to do. The user needs read and write permission on
 // <prefix>/.

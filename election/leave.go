@@ -85,7 +85,7 @@ func (t *Term) passOn(ctx context.Context) bool {
 	ctx, cancel := t.election.hub.ReleaseContext(ctx, time.Time{})
 	defer cancel()
 	log := t.election.hub.Log.With("election", t.election.name)
-	line, err := claim.Owners(ctx, t.election.hub, t.election.prefix())
+	line, err := claim.Standing(ctx, t.election.hub, t.election.prefix())
 	if err != nil {
 		log.Warn("the next candidate leads, since it cannot be read who is best", "error", err)
 		return false

@@ -2,6 +2,7 @@ package election
 
 import (
 	"fmt"
+	"path"
 	"strconv"
 	"strings"
 
@@ -14,12 +15,15 @@ import (
 // idOf is what a candidate is called within its election.
 func idOf(o claim.Owner, prefix string) string { return strings.TrimPrefix(o.Key, prefix) }
 
-// foreign tells whether a key was not put by this kit, as far as is known: no session says that it has the lease.
-func foreign(o claim.Owner) bool { return o.Info.Version == 0 }
+// mark stands in the name of each candidate of this kit, before its priority.
+const mark = "+"
+
+// foreign tells whether a key was not put by this kit: its name has no mark.
+func foreign(o claim.Owner) bool { return !strings.Contains(path.Base(o.Key), mark) }
 
 // priorityOf reads the priority in a candidate's ID, 0 where there is none.
 func priorityOf(id string) int {
-	_, tag, _ := strings.Cut(id, "+")
+	_, tag, _ := strings.Cut(id, mark)
 	n, err := strconv.ParseUint(tag, 10, 8)
 	if err != nil || n > maxPriority {
 		return 0

@@ -3,21 +3,20 @@ package election
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"etcdkit/internal/claim"
-	"etcdkit/internal/hub"
 	"etcdkit/session"
 )
 
-// lineOf is a line of candidates with these IDs. One that begins with "!" is foreign.
+// lineOf is a line of candidates with these IDs. One that begins with "!" is foreign; the others have a priority of 0 unless they say another.
 func lineOf(ids ...string) (line []claim.Owner) {
 	for i, id := range ids {
-		o := claim.Owner{Key: "p/" + id, Value: "value of " + id, Token: session.Token(i + 1), Holder: i == 0}
-		if id[0] != '!' {
-			o.Info = hub.Info{Version: 1, PID: 1}
+		if id[0] != '!' && !strings.Contains(id, mark) {
+			id += mark + "0"
 		}
-		line = append(line, o)
+		line = append(line, claim.Owner{Key: "p/" + id, Value: "value of " + id, Token: session.Token(i + 1), Holder: i == 0})
 	}
 	return line
 }
@@ -39,17 +38,17 @@ func TestChoose(t *testing.T) {
 	t.Parallel()
 	line := lineOf("a", "b", "c", "d")
 	line[0].Value, line[2].Value, line[3].Value = "leads", "twice", "twice"
-	line[1].Value = "c" // the ID of another one
+	line[1].Value = "c+0" // the ID of another one
 	tests := []struct {
 		candidate string
 		want      int
 		err       error
 	}{
-		{"a", 0, nil},
+		{"a+0", 0, nil},
 		{"leads", 0, nil},
-		{"b", 1, nil},
-		{"c", 2, nil},
-		{"d", 3, nil},
+		{"b+0", 1, nil},
+		{"c+0", 2, nil},
+		{"d+0", 3, nil},
 		{"twice", 0, ErrUnknownCandidate},
 		{"e", 0, ErrUnknownCandidate},
 		{"", 0, ErrUnknownCandidate},

@@ -92,9 +92,4 @@ func checkValue(value string) error {
 }
 
 // tag is what a candidate's key has behind its name.
-func (o *options) tag() string {
-	if !o.ranked {
-		return ""
-	}
-	return "+" + strconv.Itoa(o.priority)
-}
+func (o *options) tag() string { return mark + strconv.Itoa(o.priority) }

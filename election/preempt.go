@@ -64,7 +64,7 @@ func (t *Term) isBest(line *mirror.Snapshot) bool {
 // yield is true if it ended the term for a better candidate.
 func (t *Term) yield(ctx context.Context) (bool, error) {
 	prefix := t.election.prefix()
-	line, err := claim.Owners(ctx, t.election.hub, prefix)
+	line, err := claim.Standing(ctx, t.election.hub, prefix)
 	if err != nil {
 		return false, err
 	}

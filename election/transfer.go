@@ -42,7 +42,7 @@ func (t *Term) find(ctx context.Context, candidate string) (move, error) {
 	if err := t.held.Err(); err != nil {
 		return move{}, err
 	}
-	line, err := claim.Owners(ctx, t.election.hub, t.election.prefix())
+	line, err := claim.Standing(ctx, t.election.hub, t.election.prefix())
 	if err != nil {
 		return move{}, err
 	}
@@ -84,7 +84,7 @@ func (t *Term) commit(ctx context.Context, m move, also ...clientv3.Op) error {
 		if pause.Wait(ctx) != nil {
 			return fmt.Errorf("%w: %w", context.Cause(ctx), claim.ErrMoved)
 		}
-		line, err := claim.Owners(ctx, t.election.hub, prefix)
+		line, err := claim.Standing(ctx, t.election.hub, prefix)
 		if err != nil {
 			return err
 		}

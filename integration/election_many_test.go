@@ -62,7 +62,7 @@ func TestThousandsOfElections(t *testing.T) {
 			t.Fatalf("%s is under the lease %x", kv.Key, kv.Lease)
 		}
 	}
-	if got := streams.Load(); got > 10 { // one for the keys held, and a new one of it now and then
+	if got := streams.Load(); got > 50 { // one for the keys held, and a new one when a slow machine makes it look stuck
 		t.Errorf("%d streams", got)
 	}
 	must(t, s.Close(soon(t)))

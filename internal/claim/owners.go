@@ -27,6 +27,15 @@ type Owner struct {
 // Owners lists who holds the line and who waits, in their order. One read tells the keys, another who their sessions are; those that
 // ended in between, and foreign keys, have no Info.
 func Owners(ctx context.Context, h *hub.Hub, prefix string) ([]Owner, error) {
+	owners, err := Standing(ctx, h, prefix)
+	if err != nil {
+		return nil, err
+	}
+	return owners, introduce(ctx, h, owners)
+}
+
+// Standing is Owners by one read, without what the sessions say of themselves.
+func Standing(ctx context.Context, h *hub.Hub, prefix string) ([]Owner, error) {
 	if err := h.Check(); err != nil {
 		return nil, err
 	}
@@ -46,7 +55,7 @@ func Owners(ctx context.Context, h *hub.Hub, prefix string) ([]Owner, error) {
 	for i, kv := range kvs {
 		owners[i] = newOwner(kv, i == 0)
 	}
-	return owners, introduce(ctx, h, owners)
+	return owners, nil
 }
 
 // Head returns the first of the line, by one read and another that tells who its session is. ok is false if nobody is in line.
