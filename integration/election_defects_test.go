@@ -210,15 +210,28 @@ func TestElectionDefectContextIgnored(t *testing.T) {
 		w.free()
 		awaitNoKeys(t, c.Admin(), e.Key())
 	}, func(t *testing.T) {
-		c := cluster.New(t, 1)
-		client := c.Client(t)
-		w := newWaiter(t, client, c.Admin(), "x")
-		givesUp(t, c, w, campaignOfTheirs(theirElection(t, client, "x")))
-		w.staysQuiet()
-		c.Heal()
-		if err := w.returned(); !errors.Is(err, context.Canceled) {
-			t.Errorf("Campaign = %v", err)
+		// Now and then the request of its clean-up still goes down with the connection, and it returns at once.
+		for range 5 {
+			c := cluster.New(t, 1)
+			client := c.Client(t)
+			w := newWaiter(t, client, c.Admin(), "x")
+			givesUp(t, c, w, campaignOfTheirs(theirElection(t, client, "x")))
+			shown := false
+			select {
+			case err := <-w.result:
+				w.result <- err
+			case <-time.After(quiet):
+				shown = true
+			}
+			c.Heal()
+			if err := w.returned(); !errors.Is(err, context.Canceled) {
+				t.Errorf("Campaign = %v", err)
+			}
+			if shown {
+				return
+			}
 		}
+		notShown(t, "Campaign returns")
 	})
 }
 

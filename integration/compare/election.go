@@ -47,7 +47,7 @@ func resign() []row {
 				name := b.name()
 				return successions(lead, each(n, func() leads { return theirCandidate(b.theirs(), name) }))
 			},
-			limit: func(b *bench) func(time.Duration) float64 { return events(50, b) },
+			limit: func(b *bench) func(time.Duration) float64 { return events(50, b, lead) },
 		}
 	}
 	slow := candidates(16, dwell)
@@ -155,7 +155,7 @@ func transfer() []row {
 			name := b.name()
 			return successions(lead, each(n, func() leads { return theirCandidate(b.theirs(), name) }))
 		},
-		limit: func(b *bench) func(time.Duration) float64 { return events(50, b) },
+		limit: func(b *bench) func(time.Duration) float64 { return events(50, b, lead) },
 	}}
 }
 

@@ -43,7 +43,7 @@ func observe() []row {
 				}
 			})
 		},
-		limit: func(b *bench) func(time.Duration) float64 { return events(50, b) },
+		limit: func(b *bench) func(time.Duration) float64 { return events(50, b, 0) },
 	}}
 }
 
