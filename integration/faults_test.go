@@ -50,9 +50,10 @@ func TestEveryFault(t *testing.T) {
 	all.Wait()
 }
 
-// round is what each fault of a test gets.
-func round(name string) nemesis.Round {
-	return nemesis.Round{Name: name, Job: "mutex", Workers: 5, TTL: 2 * time.Second}
+// round is what each fault of a test gets: a crew with one of the jobs.
+func round(name string, job int) nemesis.Round {
+	jobs := worker.Jobs()
+	return nemesis.Round{Name: name, Job: jobs[job%len(jobs)], Workers: 5, TTL: 2 * time.Second}
 }
 
 // suffer runs one round of one fault.
@@ -62,13 +63,14 @@ func suffer(t *testing.T, field *nemesis.Field, f nemesis.Fault, i int, random *
 		t.Fatal(err)
 	}
 	begin := time.Now()
-	rep, err := round("r"+strconv.Itoa(i)).Run(t.Context(), ground, f, random)
+	r := round("r"+strconv.Itoa(i), random.IntN(len(worker.Jobs())))
+	rep, err := r.Run(t.Context(), ground, f, random)
 	if err != nil {
 		field.Close() // nobody knows what it looks like now
 		t.Fatal(err)
 	}
 	judge(t, &rep.History)
-	t.Logf("%v of %v: %d %s; %d holds, %d done meanwhile", rep.Lasted.Round(time.Millisecond), time.Since(begin).Round(time.Millisecond),
+	t.Logf("%s: %v of %v: %d %s; %d holds, %d done meanwhile", r.Job, rep.Lasted.Round(time.Millisecond), time.Since(begin).Round(time.Millisecond),
 		rep.Happened, f.Counts, len(rep.History.Holds), rep.Meanwhile)
 }
 
@@ -83,7 +85,7 @@ func TestARoundWithoutAFaultIsVoid(t *testing.T) {
 	nothing := nemesis.Fault{Name: "nothing", Counts: "things", Begin: func(context.Context, *nemesis.Scene) (nemesis.End, error) {
 		return func(context.Context) (int64, error) { return 0, nil }, nil
 	}}
-	_, err = round("void").Run(t.Context(), ground, nothing, rand.New(rand.NewPCG(1, 1)))
+	_, err = round("void", 0).Run(t.Context(), ground, nothing, rand.New(rand.NewPCG(1, 1)))
 	if err == nil || !strings.Contains(err.Error(), "void: 0 things") {
 		t.Errorf("Run = %v", err)
 	}

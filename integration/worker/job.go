@@ -21,7 +21,10 @@ type job struct {
 }
 
 var jobs = map[string]job{
-	"mutex": {mutexLine, mutex},
+	"mutex":     mutex,
+	"rwmutex":   writer,
+	"semaphore": permit,
+	"election":  leader,
 }
 
 // Jobs are the names of all jobs.

@@ -104,12 +104,18 @@ func (m *Mirror) requestProgress(ctx context.Context, w *stream.Watch) error {
 	return nil
 }
 
-// rest waits until the next check is due, or the connection breaks: the watch itself would say nothing and try for ever.
+// rest waits until the next check is due, or the connection breaks: the watch itself would say nothing and try for ever. It may have
+// broken just after the last answer came.
 func (m *Mirror) rest(ctx context.Context, d time.Duration) {
+	conn := m.client.ActiveConnection()
+	broken := conn != nil && conn.GetState() != connectivity.Ready
+	if broken {
+		m.doubt(errDisconnected)
+		d = min(d, recheck)
+	}
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
-	conn := m.client.ActiveConnection()
-	if conn == nil || conn.GetState() != connectivity.Ready || !conn.WaitForStateChange(ctx, connectivity.Ready) {
+	if conn == nil || broken || !conn.WaitForStateChange(ctx, connectivity.Ready) {
 		<-ctx.Done()
 		return
 	}

@@ -8,34 +8,10 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"etcdkit/integration/history"
-	"etcdkit/lock"
-	"etcdkit/session"
 )
 
-func mutexLine(s *session.Session, name string) string { return lock.NewMutex(s, name).Key() + "/" }
-
-// mutex takes a lock, writes under its guard, and lets go of it.
-func mutex(w *worker) func(context.Context) bool {
-	m := lock.NewMutex(w.session, w.spec.Name)
-	return func(ctx context.Context) bool {
-		call, cancel, due := w.patient(ctx)
-		defer cancel()
-		hold := history.Hold{Name: w.spec.Name, Client: w.spec.Client, Asked: Now()}
-		h, err := m.Lock(call)
-		if err != nil {
-			w.say(Line{Failed: &history.Call{
-				Name: hold.Name, Client: hold.Client, Asked: hold.Asked, Due: due(), Ended: Now(), Error: err.Error(),
-			}})
-			return false
-		}
-		hold.From, hold.Due, hold.Token = Now(), due(), int64(h.Token())
-		w.hold(ctx, h, hold)
-		return true
-	}
-}
-
 // hold lives through one hold.
-func (w *worker) hold(ctx context.Context, h *lock.Hold, hold history.Hold) {
+func (w *worker) hold(ctx context.Context, h held, hold history.Hold) {
 	w.say(Line{Held: &hold})
 	end := make(chan int64, 1)
 	stop := context.AfterFunc(h.Context(), func() { end <- Now() })
@@ -46,15 +22,15 @@ func (w *worker) hold(ctx context.Context, h *lock.Hold, hold history.Hold) {
 	} else {
 		over.To, over.Lost = <-end, true
 	}
-	over.Unlock = outcome(h.Unlock(ctx))
+	over.Unlock = outcome(h.release(ctx))
 	over.Cause = outcome(context.Cause(h.Context()))
-	over.Again = outcome(h.Unlock(ctx))
+	over.Again = outcome(h.release(ctx))
 	w.say(Line{Over: &over})
 }
 
 // work writes under the guard until the time is up and the last write was answered, or the hold is over. It writes once more after a loss:
 // that must be refused.
-func (w *worker) work(ctx context.Context, h *lock.Hold) {
+func (w *worker) work(ctx context.Context, h held) {
 	var up <-chan time.Time
 	if w.spec.Hold > 0 {
 		up = time.After(w.spec.Hold)
@@ -79,7 +55,7 @@ func (w *worker) work(ctx context.Context, h *lock.Hold) {
 }
 
 // write is a write to a store that checks the guard; who wakes up too late sends it like any other. It is false if no answer came.
-func (w *worker) write(ctx context.Context, h *lock.Hold) bool {
+func (w *worker) write(ctx context.Context, h held) bool {
 	ctx, cancel := context.WithTimeout(ctx, w.spec.TTL)
 	defer cancel()
 	write := history.Write{Name: w.spec.Name, Client: w.spec.Client, Token: int64(h.Token()), Call: Now()}
