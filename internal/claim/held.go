@@ -92,7 +92,7 @@ func (h *Held) end(cause error, mine bool) bool {
 
 // lost runs when the key was lost before the hold ended.
 func (h *Held) lost() {
-	if h.end(nil, false) {
+	if h.end(context.Cause(h.stake.ctx), false) {
 		h.stake.line.close()
 	}
 }
