@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"etcdkit/internal/claim"
@@ -21,7 +22,9 @@ type asked struct {
 	request
 	election *Election
 	leader   string // its key
-	rev      int64  // the create revision of the request's key
+	rev      int64  // the create revision of the request's key; 0 if it is not known to be there
+	epoch    hub.Epoch
+	fence    int64 // the revision that the last try compared
 }
 
 // ask asks the leader to hand over to a candidate, or to resign if there is none, and waits until that is done or refused.
@@ -29,6 +32,8 @@ func (e *Election) ask(ctx context.Context, candidate string) error {
 	if err := e.usable(); err != nil {
 		return err
 	}
+	ctx, cancel := either(ctx, e.hub.Context())
+	defer cancel()
 	for {
 		r, leader, err := e.newRequest(ctx, candidate)
 		if err != nil {
@@ -58,7 +63,7 @@ func (e *Election) newRequest(ctx context.Context, candidate string) (request, s
 		return request{}, "", err
 	case len(line) == 0:
 		return request{}, "", ErrNoLeader
-	case foreign(line[0]):
+	case foreign(line[0], e.prefix()):
 		return request{}, "", fmt.Errorf("%w: %s", ErrForeignLeader, line[0].Key)
 	}
 	r := request{Version: 1, ID: rand.Text(), Term: line[0].Token, By: describe(e.hub.Self)}
@@ -67,7 +72,7 @@ func (e *Election) newRequest(ctx context.Context, candidate string) (request, s
 	}
 	i, err := choose(line, e.prefix(), candidate)
 	if err == nil {
-		_, err = moveTo(line, r.Term, i)
+		_, err = moveTo(line, e.prefix(), r.Term, i)
 	}
 	if err != nil {
 		return request{}, "", err
@@ -118,9 +123,12 @@ func (e *Election) awaitOther(ctx context.Context, other *mvccpb.KeyValue) error
 // commit puts the request if the leader still leads and no other request is there. It returns the one that is.
 func (a *asked) commit(ctx context.Context, epoch hub.Epoch) (*mvccpb.KeyValue, error) {
 	key := a.election.requestKey()
+	fence, rev := a.election.hub.Fence(epoch)
+	a.epoch, a.fence = epoch, rev
+	put := clientv3.OpPut(key, a.String(), clientv3.WithLease(epoch.ID()))
 	resp, err := a.election.hub.Client.Txn(ctx).
-		If(a.leads(), clientv3.Compare(clientv3.CreateRevision(key), "=", 0)).
-		Then(clientv3.OpPut(key, a.String(), clientv3.WithLease(epoch.ID()))).
+		If(a.leads(), fence, clientv3.Compare(clientv3.CreateRevision(key), "=", 0)).
+		Then(put).
 		Else(clientv3.OpGet(key)).
 		Commit()
 	if err != nil {
@@ -131,14 +139,25 @@ func (a *asked) commit(ctx context.Context, epoch hub.Epoch) (*mvccpb.KeyValue, 
 		return nil, nil
 	}
 	kvs := resp.Responses[0].GetResponseRange().Kvs
-	if len(kvs) == 0 {
-		return nil, nil
+	if len(kvs) == 0 { // the leader has changed, or the fence
+		return nil, a.election.hub.Refence(ctx, epoch, rev)
 	}
 	if a.is(kvs[0].Value) { // an earlier try, whose answer was lost
 		a.rev = kvs[0].CreateRevision
 		return nil, nil
 	}
-	return kvs[0], nil
+	if other, ok := parseRequest(kvs[0].Value); ok && other.Refused == "" && other.Term == a.Term {
+		return kvs[0], nil
+	}
+	// What stands there is answered, or came too late for its leader, or is no request: nobody will do anything about it.
+	resp, err = a.election.hub.Client.Txn(ctx).
+		If(a.leads(), fence, clientv3.Compare(clientv3.ModRevision(key), "=", kvs[0].ModRevision)).
+		Then(put).
+		Commit()
+	if err == nil && resp.Succeeded {
+		a.rev = kvs[0].CreateRevision
+	}
+	return nil, err
 }
 
 // leads is true as long as the leader leads who was asked.
@@ -154,14 +173,18 @@ func (a *asked) is(value []byte) bool {
 
 // look is done when it is known what became of the request.
 func (a *asked) look(ctx context.Context) (done bool, err error) {
-	resp, err := a.election.hub.Client.Txn(ctx).
-		Then(clientv3.OpGet(a.election.requestKey()), clientv3.OpGet(a.leader, clientv3.WithKeysOnly())).
-		Commit()
+	var resp *clientv3.TxnResponse
+	err = a.election.hub.Do(ctx, "look for an answer", func(ctx context.Context) (err error) {
+		resp, err = a.election.hub.Client.Txn(ctx).
+			Then(clientv3.OpGet(a.election.requestKey()), clientv3.OpGet(a.leader, clientv3.WithKeysOnly())).
+			Commit()
+		return err
+	})
 	if err != nil {
 		return false, err
 	}
 	var mine, leader *mvccpb.KeyValue
-	if kvs := resp.Responses[0].GetResponseRange().Kvs; len(kvs) > 0 && kvs[0].CreateRevision == a.rev {
+	if kvs := resp.Responses[0].GetResponseRange().Kvs; len(kvs) > 0 && a.is(kvs[0].Value) {
 		mine = kvs[0]
 	}
 	if kvs := resp.Responses[1].GetResponseRange().Kvs; len(kvs) > 0 && kvs[0].CreateRevision == int64(a.Term) {
@@ -182,7 +205,7 @@ func (a *asked) judge(ctx context.Context, mine, leader *mvccpb.KeyValue) (done 
 		return false, nil
 	case leader != nil:
 		return true, errors.New("the request was deleted before it was answered")
-	case mine == nil || a.To == "":
+	case a.To == "", mine == nil && a.epoch.Err() == nil: // nobody but the leader has deleted the request
 		return true, nil
 	}
 	// The term has ended, and nobody has answered: it was lost or resigned at the same moment.
@@ -193,12 +216,15 @@ func (a *asked) judge(ctx context.Context, mine, leader *mvccpb.KeyValue) (done 
 	case ok && head.Key == a.election.prefix()+a.To:
 		return true, nil
 	}
+	if mine == nil {
+		return true, fmt.Errorf("%w: the request is gone, and so is the leader who was asked", session.ErrUncertain)
+	}
 	return true, fmt.Errorf("%w: the term ended in another way", ErrRefused)
 }
 
 // withdraw takes the request away.
 func (a *asked) withdraw(ctx context.Context) {
-	ctx, cancel := a.election.hub.ReleaseContext(ctx, time.Time{})
+	ctx, cancel := a.election.hub.ReleaseContext(ctx, time.Now().Add(a.election.hub.Grace))
 	defer cancel()
 	if a.remove(ctx) != nil {
 		a.withdrawLater()
@@ -209,9 +235,18 @@ func (a *asked) withdrawLater() {
 	a.election.hub.CleanUp("a request to the leader of "+a.election.key, a.remove)
 }
 
-// remove deletes the request if it is there.
+// remove deletes the request if it is there. If nobody knows whether it was put, the fence sees to it that it will not be.
 func (a *asked) remove(ctx context.Context) error {
 	key := a.election.requestKey()
+	if a.rev == 0 {
+		err := a.election.hub.Refence(ctx, a.epoch, a.fence)
+		if errors.Is(err, rpctypes.ErrLeaseNotFound) {
+			return nil // nothing can be put under it any more
+		}
+		if err != nil {
+			return err
+		}
+	}
 	resp, err := a.election.hub.Client.Get(ctx, key)
 	if err != nil || len(resp.Kvs) == 0 || !a.is(resp.Kvs[0].Value) {
 		return err

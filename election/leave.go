@@ -19,6 +19,7 @@ import (
 // in the background until the session closes, and at the latest the key goes with the lease.
 func (t *Term) Resign(ctx context.Context) error {
 	if !t.end(session.ErrReleased) {
+		t.awaitLeaver(ctx)
 		return nil
 	}
 	ctx, cancel := t.unbound(ctx)
@@ -77,12 +78,27 @@ func (t *Term) letGo(ctx context.Context) error {
 	if t.election.opts.ranked && !t.lost() && t.passOn(ctx) {
 		return nil
 	}
-	return t.held.Release(ctx)
+	t.outcome = t.held.Release(ctx)
+	return t.outcome
+}
+
+// awaitLeaver waits until whoever ends the term has let go of it, as long as a release may take. Run's function does not, since it may be
+// that it is waited for.
+func (t *Term) awaitLeaver(ctx context.Context) {
+	if t.run != nil && inside(ctx, t.run) {
+		return
+	}
+	ctx, cancel := t.election.hub.ReleaseContext(ctx, t.held.Deadline())
+	defer cancel()
+	select {
+	case <-t.left:
+	case <-ctx.Done():
+	}
 }
 
 // passOn is true if the best candidate is not simply the next one, and now leads.
 func (t *Term) passOn(ctx context.Context) bool {
-	ctx, cancel := t.election.hub.ReleaseContext(ctx, time.Time{})
+	ctx, cancel := t.election.hub.ReleaseContext(ctx, t.held.Deadline())
 	defer cancel()
 	log := t.election.hub.Log.With("election", t.election.name)
 	line, err := claim.Standing(ctx, t.election.hub, t.election.prefix())
@@ -94,7 +110,7 @@ func (t *Term) passOn(ctx context.Context) bool {
 	if best < 2 {
 		return false
 	}
-	m, err := moveTo(line, t.Token(), best)
+	m, err := moveTo(line, t.election.prefix(), t.Token(), best)
 	if err == nil {
 		err = t.commit(ctx, m)
 	}

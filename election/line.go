@@ -2,7 +2,6 @@ package election
 
 import (
 	"fmt"
-	"path"
 	"strconv"
 	"strings"
 
@@ -18,11 +17,18 @@ func idOf(o claim.Owner, prefix string) string { return strings.TrimPrefix(o.Key
 // mark stands in the name of each candidate of this kit, before its priority.
 const mark = "+"
 
-// foreign tells whether a key was not put by this kit: its name has no mark.
-func foreign(o claim.Owner) bool { return !strings.Contains(path.Base(o.Key), mark) }
+// foreign tells whether a key is none of a candidate of this kit for this election: its name has no mark, or lies deeper, which is
+// where the candidates of another one stand whose key begins with that of this one.
+func foreign(o claim.Owner, prefix string) bool {
+	id := idOf(o, prefix)
+	return strings.Contains(id, "/") || !strings.Contains(id, mark)
+}
 
 // priorityOf reads the priority in a candidate's ID, 0 where there is none.
 func priorityOf(id string) int {
+	if strings.Contains(id, "/") {
+		return 0
+	}
 	_, tag, _ := strings.Cut(id, mark)
 	n, err := strconv.ParseUint(tag, 10, 8)
 	if err != nil || n > maxPriority {
@@ -35,6 +41,9 @@ func priorityOf(id string) int {
 func choose(line []claim.Owner, prefix, candidate string) (int, error) {
 	found, values := 0, 0
 	for i, o := range line {
+		if strings.Contains(idOf(o, prefix), "/") {
+			continue // of another election
+		}
 		if idOf(o, prefix) == candidate {
 			return i, nil
 		}
@@ -61,7 +70,7 @@ type move struct {
 }
 
 // moveTo is the move with which the leader hands over to the i-th of the line.
-func moveTo(line []claim.Owner, leader session.Token, i int) (move, error) {
+func moveTo(line []claim.Owner, prefix string, leader session.Token, i int) (move, error) {
 	if len(line) == 0 || line[0].Token != leader {
 		return move{}, &session.LostError{Reason: session.Deleted}
 	}
@@ -70,7 +79,7 @@ func moveTo(line []claim.Owner, leader session.Token, i int) (move, error) {
 	}
 	m := move{ahead: line[1:i], target: line[i]}
 	for _, o := range m.ahead {
-		if foreign(o) {
+		if foreign(o, prefix) {
 			return move{}, fmt.Errorf("%w: %s", ErrForeignAhead, o.Key)
 		}
 	}
@@ -87,7 +96,7 @@ func successor(line []claim.Owner, prefix string) int {
 		if p := priorityOf(idOf(line[i], prefix)); p > highest {
 			best, highest = i, p
 		}
-		if foreign(line[i]) {
+		if foreign(line[i], prefix) {
 			break
 		}
 	}

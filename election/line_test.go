@@ -80,12 +80,15 @@ func TestMoveTo(t *testing.T) {
 		{2, 1, 0, session.ErrLost},
 	}
 	for _, test := range tests {
-		m, err := moveTo(line, test.leader, test.to)
+		m, err := moveTo(line, "p/", test.leader, test.to)
 		if !errors.Is(err, test.err) || err == nil && (len(m.ahead) != test.ahead || m.target.Key != line[test.to].Key) {
 			t.Errorf("to %d under %d: %v, %v", test.to, test.leader, m, err)
 		}
 	}
-	if _, err := moveTo(nil, 1, 0); !errors.Is(err, session.ErrLost) {
+	if _, err := moveTo(lineOf("a", "x/b", "c"), "p/", 1, 2); !errors.Is(err, ErrForeignAhead) {
+		t.Errorf("past the leader of another election: %v", err)
+	}
+	if _, err := moveTo(nil, "p/", 1, 0); !errors.Is(err, session.ErrLost) {
 		t.Errorf("in an empty line: %v", err)
 	}
 	var many []string
@@ -93,10 +96,10 @@ func TestMoveTo(t *testing.T) {
 		many = append(many, fmt.Sprint("c", i))
 	}
 	line = lineOf(many...)
-	if m, err := moveTo(line, 1, claim.MaxAhead+1); err != nil || len(m.ahead) != claim.MaxAhead {
+	if m, err := moveTo(line, "p/", 1, claim.MaxAhead+1); err != nil || len(m.ahead) != claim.MaxAhead {
 		t.Errorf("past %d: %v", claim.MaxAhead, err)
 	}
-	if _, err := moveTo(line, 1, claim.MaxAhead+2); !errors.Is(err, ErrTooManyAhead) {
+	if _, err := moveTo(line, "p/", 1, claim.MaxAhead+2); !errors.Is(err, ErrTooManyAhead) {
 		t.Errorf("past %d: %v", claim.MaxAhead+1, err)
 	}
 }
@@ -114,6 +117,7 @@ func TestSuccessor(t *testing.T) {
 		{lineOf("a", "b+3", "c+1", "d+7"), 3},
 		{lineOf("a", "!b", "c+9"), 1}, // nobody can be brought past it
 		{lineOf("a", "b+1", "!c", "d+9"), 1},
+		{lineOf("a", "x/b+9", "c+1"), 1}, // the leader of another election whose key lies below
 	}
 	for _, test := range tests {
 		if got := successor(test.line, "p/"); got != test.want {

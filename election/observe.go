@@ -21,11 +21,11 @@ func (e *Election) Leaders(ctx context.Context) iter.Seq2[*Leader, error] {
 			yield(nil, e.wrap(err))
 			return
 		}
-		ctx, cancel := either(ctx, e.hub.Context())
+		walking, cancel := either(ctx, e.hub.Context())
 		defer cancel()
 		m, release := e.hub.Mirror(e.prefix())
 		defer release()
-		if err := m.Ready(ctx); err != nil {
+		if err := m.Ready(walking); err != nil {
 			yield(nil, e.wrap(bothEnds(ctx, err)))
 			return
 		}
@@ -36,7 +36,7 @@ func (e *Election) Leaders(ctx context.Context) iter.Seq2[*Leader, error] {
 		o := f.join()
 		defer f.part(o)
 		for {
-			l, err := f.next(ctx, o)
+			l, err := f.next(walking, o)
 			if err != nil {
 				yield(nil, e.wrap(bothEnds(ctx, err)))
 				return

@@ -72,7 +72,7 @@ func (t *Term) yield(ctx context.Context) (bool, error) {
 	if best == 0 || priorityOf(idOf(line[best], prefix)) <= t.election.opts.priority {
 		return false, errors.New("it is gone, or behind one that is not of this kit")
 	}
-	m, err := moveTo(line, t.Token(), best)
+	m, err := moveTo(line, prefix, t.Token(), best)
 	if err != nil {
 		return false, err
 	}

@@ -60,7 +60,11 @@ func (t *Term) serveRequests() {
 
 // takeRequest looks for a request, and does it or refuses it. It is true when there is nothing more to look for.
 func (t *Term) takeRequest(ctx context.Context) (done bool, err error) {
-	resp, err := t.election.hub.Client.Get(ctx, t.election.requestKey())
+	var resp *clientv3.GetResponse
+	err = t.election.hub.Do(ctx, "look for requests", func(ctx context.Context) (err error) {
+		resp, err = t.election.hub.Client.Get(ctx, t.election.requestKey())
+		return err
+	})
 	if err != nil || len(resp.Kvs) == 0 {
 		return false, err
 	}

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
+
+	"etcdkit/internal/hub"
 )
 
 func TestRequestRoundTrips(t *testing.T) {
@@ -23,6 +25,11 @@ func TestRequestRoundTrips(t *testing.T) {
 		t.Error("a later version is none")
 	}
 }
+
+// alive is the epoch of an asker that was never lost.
+type alive struct{ hub.Epoch }
+
+func (alive) Err() error { return nil }
 
 func TestRequestsAreJudged(t *testing.T) {
 	t.Parallel()
@@ -46,7 +53,7 @@ func TestRequestsAreJudged(t *testing.T) {
 		{"asked to resign, and gone", resign, kv(resign), nil, true, ""},
 	}
 	for _, test := range tests {
-		a := &asked{request: test.asked}
+		a := &asked{request: test.asked, epoch: alive{}}
 		done, err := a.judge(t.Context(), test.mine, test.leader)
 		if done != test.done || (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, %v", test.name, done, err)

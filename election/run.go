@@ -1,7 +1,9 @@
 package election
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"time"
 
 	"etcdkit/internal/retry"
@@ -72,17 +74,24 @@ func (e *Election) serve(r *run, t *Term, fn func(context.Context, *Term) error)
 	defer func() { // also if fn panics
 		stop()
 		led = t.held.Err() == nil
+		cancel(cmp.Or(context.Cause(t.Context()), error(session.ErrReleased))) // what fn has started must not believe for longer
 		close(t.served)
-		err = join(err, t.Resign(r.ctx))
+		resigned := t.Resign(r.ctx)
 		<-t.left // if somebody else lets go of it
+		if resigned == nil && errors.Is(t.outcome, session.ErrLost) {
+			resigned = e.wrap(t.outcome)
+		}
+		err = join(err, resigned)
 		<-watched
 		t.awaitAttendants()
 		if returned && r.ctx.Err() == nil {
 			again = !led || e.opts.restart != nil && e.opts.restart(err)
 		}
 	}()
-	if t.held.Err() == nil { // else it was lost, or given up on request, before it was of use
+	if t.held.Err() == nil {
 		err = fn(ctx, t)
+	} else if r.ctx.Err() != nil { // it was lost, or given up on request, before it was of use
+		err = e.wrap(bothEnds(r.ctx, context.Cause(r.ctx)))
 	}
 	returned = true
 	return false, err

@@ -20,6 +20,7 @@ type Term struct {
 	run      *run          // that the term was won for; nil for Campaign
 	served   chan struct{} // closed when Run's function has returned; nil for Campaign
 	left     chan struct{} // closed when whoever ended the term has let go of it
+	outcome  error         // of that; not before left is closed
 
 	mu         sync.Mutex // protects what follows
 	ended      bool       // by Resign, by Transfer or by an attendant, who lets go of it
@@ -68,17 +69,10 @@ func (t *Term) Guard() clientv3.Cmp { return t.held.Guard() }
 // key is gone already. A Proclaim while the transaction runs makes it run again. It protects nothing under the isolation level
 // ReadCommitted, which checks no reads.
 func (t *Term) CheckSTM(stm concurrency.STM) error {
-	known, sure := t.held.Modified()
-	rev := stm.Rev(t.held.Key())
-	switch {
-	case rev != 0 && rev == known:
-		return nil
-	case rev == 0 || sure:
-		return t.election.wrap(&session.LostError{Reason: session.Deleted})
+	if err := t.held.CheckRevision(stm.Rev(t.held.Key())); err != nil {
+		return t.election.wrap(err)
 	}
-	// A Proclaim may have written the key since. Nobody but our session uses this name for a key, and only once the term is over: so it
-	// is the key of this term, if the term is not over even now.
-	return t.Err()
+	return nil
 }
 
 // Proclaim changes the leader's value, which observers are told. Token and guard stay. It returns a *session.LostError if the term is

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -42,6 +41,8 @@ func (t *Term) find(ctx context.Context, candidate string) (move, error) {
 	if err := t.held.Err(); err != nil {
 		return move{}, err
 	}
+	ctx, cancel := either(ctx, t.Context())
+	defer cancel()
 	line, err := claim.Standing(ctx, t.election.hub, t.election.prefix())
 	if err != nil {
 		return move{}, err
@@ -50,13 +51,13 @@ func (t *Term) find(ctx context.Context, candidate string) (move, error) {
 	if err != nil {
 		return move{}, err
 	}
-	return moveTo(line, t.Token(), i)
+	return moveTo(line, t.election.prefix(), t.Token(), i)
 }
 
 // handOver makes the move of a term that has ended, and resigns if that fails.
 func (t *Term) handOver(ctx context.Context, m move, also ...clientv3.Op) error {
 	defer close(t.left)
-	moving, cancel := t.election.hub.ReleaseContext(ctx, time.Time{})
+	moving, cancel := t.election.hub.ReleaseContext(ctx, t.held.Deadline())
 	defer cancel()
 	err := t.commit(moving, m, also...)
 	if err == nil {
@@ -92,7 +93,7 @@ func (t *Term) commit(ctx context.Context, m move, also ...clientv3.Op) error {
 		if err != nil {
 			return err
 		}
-		if m, err = moveTo(line, t.Token(), i); err != nil {
+		if m, err = moveTo(line, prefix, t.Token(), i); err != nil {
 			return err
 		}
 	}

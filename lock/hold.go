@@ -31,7 +31,8 @@ func (h *Hold) Err() error {
 	return nil
 }
 
-// Token is the fencing token: it is higher than that of every earlier hold of this lock.
+// Token is the fencing token: it is higher than that of every earlier exclusive hold of this lock. Readers may share one, so that of a reader
+// may be lower than that of another one who came before: what checks tokens is for writers, or for each kind apart.
 func (h *Hold) Token() session.Token { return h.held.Token() }
 
 // Guard is a compare that is true as long as this hold's key is there. A transaction with it changes nothing once the lock was lost, broken
@@ -44,17 +45,10 @@ func (h *Hold) Guard() clientv3.Cmp { return h.held.Guard() }
 // CheckSTM is Guard inside of concurrency.STM: it makes the commit depend on the hold's key, and returns a *session.LostError if the
 // key is gone already. It protects nothing under the isolation level ReadCommitted, which checks no reads.
 func (h *Hold) CheckSTM(stm concurrency.STM) error {
-	known, sure := h.held.Modified()
-	rev := stm.Rev(h.held.Key())
-	switch {
-	case rev != 0 && rev == known:
-		return nil
-	case rev == 0 || sure:
-		return h.wrap(&session.LostError{Reason: session.Deleted})
+	if err := h.held.CheckRevision(stm.Rev(h.held.Key())); err != nil {
+		return h.wrap(err)
 	}
-	// A Downgrade may have written the key since. Nobody but our session uses this name for a key, and only once the hold is over: so
-	// it is the key of this hold, if the hold is not over even now.
-	return h.Err()
+	return nil
 }
 
 // Unlock ends the hold's context, then deletes its key, or passes the lock to the next caller in this process. It waits for the answer as
@@ -75,4 +69,6 @@ func (h *Hold) Unlock(ctx context.Context) error {
 func (h *Hold) wrap(err error) error { return fmt.Errorf("%s %q: %w", h.line.kind, h.line.name, err) }
 
 // of tells whether it is a hold of this line, in this session.
-func (h *Hold) of(l *line) bool { return h != nil && h.line.hub == l.hub && h.line.key == l.key }
+func (h *Hold) of(l *line) bool {
+	return h != nil && h.line.hub == l.hub && h.line.kind == l.kind && h.line.key == l.key
+}

@@ -104,6 +104,7 @@ func do[H interface {
 	stop := context.AfterFunc(h.Context(), func() { cancel(context.Cause(h.Context())) })
 	defer func() {
 		stop()
+		cancel(cmp.Or(context.Cause(h.Context()), error(session.ErrReleased))) // what fn has started must not believe for longer
 		err = join(err, h.Unlock(ctx))
 	}()
 	return fn(inner, h)

@@ -34,7 +34,11 @@ func (s *stake) release(ctx context.Context) error {
 }
 
 // remains is what is left in the line of a stake that is over.
-func (s *stake) remains() *debt { return &debt{epoch: s.epoch, key: s.key, rev: s.rev} }
+func (s *stake) remains() *debt {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &debt{epoch: s.epoch, key: s.key, rev: s.rev, doubt: s.given}
+}
 
 // remove deletes the key of a stake that has stepped aside, and gives its name back.
 func (l *Line) remove(ctx context.Context, d *debt) (sure bool, err error) {

@@ -56,7 +56,7 @@ func (f *front) win(ctx context.Context, what string, s step) (*Held, error) {
 			return stop(&final, err, hopeless(err))
 		}
 		if held = f.hold(ctx, e, asked); held == nil {
-			return e.Err()
+			return errEpochOver
 		}
 		return nil
 	})

@@ -175,7 +175,9 @@ func (l *Line) decline(t turn) {
 	h := t.join.held(l.hub.Context(), time.Now())
 	if !l.hub.Go(func(ctx context.Context) { _ = h.Release(ctx) }) { // whose context is over must not wait for it
 		h.End(session.ErrClosed)
-		l.close()
+		if h.isMine() { // else the loss of the stake has closed it
+			l.close()
+		}
 	}
 }
 

@@ -21,6 +21,21 @@ func (h *Held) Modified() (rev int64, sure bool) {
 	return s.mod, !s.doubt
 }
 
+// CheckRevision tells whether the key was last written at that revision by this hold, as a transaction read it that will fail if the key is
+// written after that. 0 is that of a key that is not there.
+func (h *Held) CheckRevision(rev int64) error {
+	known, sure := h.Modified() // after the read, so that nothing is read that is not known yet
+	switch {
+	case rev >= h.stake.rev && rev <= known:
+		return nil // an older one of ours fails when it is committed
+	case rev == 0 || sure:
+		return &session.LostError{Reason: session.Deleted}
+	}
+	// A write of ours may have happened since. Nobody but our session uses this name for a key, and only once the hold is over: so it
+	// is the key of this hold, if the hold is not over even now.
+	return h.Err()
+}
+
 // Rewrite gives the key another value. Its create revision, which is token and guard, stays. It returns the loss if the hold is lost, and
 // ErrUncertain if no answer came while ctx lived: then it may have happened, or may still, until the next Rewrite or the release.
 func (h *Held) Rewrite(ctx context.Context, value string) error {
@@ -31,6 +46,9 @@ func (h *Held) Rewrite(ctx context.Context, value string) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(h.ctx, func() { cancel(context.Cause(h.ctx)) })()
 	sent := false
 	var over error // that the hold is over: there is no use in trying again
 	err := s.line.hub.Do(ctx, "write "+s.key, func(ctx context.Context) error {

@@ -35,6 +35,7 @@ type stake struct {
 	value string
 	mod   int64 // the key's modification revision, as far as is known
 	doubt bool  // a write with an unknown outcome may have changed it, or may yet
+	given bool  // a transfer with an unknown outcome may have deleted it
 }
 
 // watchAfter is the age from which a hold watches its own key. Most holds are shorter, and cost nothing.

@@ -63,6 +63,9 @@ func (s *stake) giveAway(ctx context.Context, ahead []Owner, target Owner, also 
 	})
 	switch {
 	case err != nil:
+		s.mu.Lock()
+		s.given = s.given || doubt
+		s.mu.Unlock()
 		return err
 	case gone: // told here, since it would be tried again there
 		return &session.LostError{Reason: session.Deleted}

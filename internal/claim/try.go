@@ -3,6 +3,7 @@ package claim
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -180,7 +181,7 @@ func (f *front) putAlone(ctx context.Context, e hub.Epoch) error {
 	}
 	slot := f.slot(e, f.claim, "")
 	fence, rev := f.hub.Fence(e)
-	resp, err := f.send(ctx, append(f.room, fence), f.claim.put(slot, e))
+	resp, err := f.send(ctx, append(slices.Clip(f.room), fence, absent(slot)), f.claim.put(slot, e))
 	switch {
 	case err != nil:
 		f.owe(e, slot, rev, err)

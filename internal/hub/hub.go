@@ -183,12 +183,26 @@ func (h *Hub) ReleaseContext(ctx context.Context, deadline time.Time) (context.C
 
 // Do runs an operation that may be sent again until it is answered, and tells the log and the hooks of each failure. See retry.Do.
 func (h *Hub) Do(ctx context.Context, op string, f func(context.Context) error) error {
+	ctx, cancel := h.bound(ctx)
+	defer cancel()
 	return retry.Do(ctx, func(ctx context.Context) error { return h.told(ctx, op, f(ctx)) })
 }
 
 // Loop is Do for an operation that waits for what others do. See retry.Loop.
 func (h *Hub) Loop(ctx context.Context, op string, f func(context.Context) error) error {
+	ctx, cancel := h.bound(ctx)
+	defer cancel()
 	return retry.Loop(ctx, func(ctx context.Context) error { return h.told(ctx, op, f(ctx)) })
+}
+
+// bound returns a context that ends with ctx or with the hub: a closed client is never of use again.
+func (h *Hub) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(h.ctx, func() { cancel(context.Cause(h.ctx)) })
+	return ctx, func() {
+		stop()
+		cancel(nil)
+	}
 }
 
 // told tells of a failure, unless it is the end of who asked.
