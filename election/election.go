@@ -32,7 +32,9 @@ func New(s *session.Session, name string, opts ...Option) *Election {
 	for _, opt := range opts {
 		opt(&e.opts)
 	}
-	e.key, e.bad = e.opts.line(e.hub.Keys, name)
+	if e.key, e.bad = e.opts.line(e.hub.Keys, name); e.bad != nil {
+		e.key = ""
+	}
 	return e
 }
 

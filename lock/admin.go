@@ -42,7 +42,8 @@ func Owners(ctx context.Context, s *session.Session, name string, opts ...Option
 	return NewMutex(s, name, opts...).Owners(ctx)
 }
 
-// Break takes the lock from who holds it, and tells from whom: it deletes the holder's key, if that is still the one it found. The
+// Break takes the lock from who holds it, and tells from whom: it deletes the holder's key, if that is still the one it found; of several
+// readers' keys, the oldest. The
 // holder's context ends as soon as it sees that, some milliseconds later, and nothing but Guard and the token protect in between. It
 // returns ErrFree if nobody holds the lock, or the holder let go of it at the same moment.
 func Break(ctx context.Context, s *session.Session, name string, opts ...Option) (Owner, error) {

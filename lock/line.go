@@ -28,7 +28,9 @@ func newLine(s *session.Session, kind, name string, opts []Option) line {
 		opt(&o)
 	}
 	l := line{hub: s.Hub(), kind: kind, name: name}
-	l.key, l.bad = o.line(l.hub.Keys, kind, name)
+	if l.key, l.bad = o.line(l.hub.Keys, kind, name); l.bad != nil {
+		l.key = ""
+	}
 	return l
 }
 
@@ -62,7 +64,7 @@ func (l *line) owners(ctx context.Context, mark func(context.Context, []claim.Ow
 		err = mark(ctx, owners)
 	}
 	if err != nil {
-		return nil, l.wrap(err)
+		return nil, l.wrap(bothEnds(ctx, err))
 	}
 	list := make([]Owner, len(owners))
 	for i, o := range owners {

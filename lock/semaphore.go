@@ -62,9 +62,9 @@ func (s *Semaphore) Key() string { return s.line.key }
 
 // Acquire waits until n permits are free for this caller, for as long as ctx lives, also while etcd is unreachable or leases are lost; ctx
 // bounds the wait and not the hold. All of them are one Hold, with one token, and are given back by its Unlock. It returns a
-// *TooManyError when n is more than the size, at once or as soon as Resize makes it so, and an error at once if n is below
-// one, etcd refuses (no permission, no space) or the session is closed. Of the callers of one session only the first waits in
-// etcd, the others in memory.
+// *TooManyError when n is more than the size: at once, or, if Resize makes it so meanwhile, when it is the first of its session's callers; and an
+// error at once if n is below one, etcd refuses (no permission, no space) or the session is closed. Of the callers of one session
+// only the first waits in etcd, the others in memory.
 func (s *Semaphore) Acquire(ctx context.Context, n int) (*Hold, error) {
 	return s.take(ctx, claim.Acquire, n)
 }
@@ -78,6 +78,11 @@ func (s *Semaphore) TryAcquire(ctx context.Context, n int) (*Hold, error) {
 func (s *Semaphore) take(ctx context.Context, how how, n int) (*Hold, error) {
 	if s.line.bad == nil && n <= 0 {
 		return nil, s.line.wrap(fmt.Errorf("%d permits are wanted", n))
+	}
+	if s.line.bad == nil && n > s.size { // else it waits for its turn within the session before it is told
+		if size, err := s.Size(ctx); err != nil || n > size {
+			return nil, cmp.Or(err, error(&TooManyError{Name: s.line.name, Wanted: n, Size: size}))
+		}
 	}
 	h, err := s.line.take(ctx, how, claim.Claim{Own: true, Gate: true, Rule: claim.Permits(n, s.size, s.sizeKey())})
 	var many *claim.TooManyError
