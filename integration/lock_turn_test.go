@@ -151,3 +151,46 @@ func TestAWriteThatWasSentTwice(t *testing.T) {
 		}
 	}
 }
+
+// The same where others may hold beside: the second copy finds room, too.
+func TestAWriteThatWasSentTwiceWhereThereIsRoom(t *testing.T) {
+	t.Parallel()
+	ways := map[string]func(*session.Session, context.Context) (*lock.Hold, error){
+		"RLock": func(s *session.Session, ctx context.Context) (*lock.Hold, error) {
+			return lock.NewRWMutex(s, "x").RLock(ctx)
+		},
+		"TryRLock": func(s *session.Session, ctx context.Context) (*lock.Hold, error) {
+			return lock.NewRWMutex(s, "x").TryRLock(ctx)
+		},
+		"Acquire": func(s *session.Session, ctx context.Context) (*lock.Hold, error) {
+			return lock.NewSemaphore(s, "x", 9).Acquire(ctx, 2)
+		},
+		"TryAcquire": func(s *session.Session, ctx context.Context) (*lock.Hold, error) {
+			return lock.NewSemaphore(s, "x", 9).TryAcquire(ctx, 2)
+		},
+	}
+	for how, take := range ways {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			kind := "p/lock/"
+			if strings.Contains(how, "Acquire") {
+				kind = "p/semaphore/"
+			}
+			var happened atomic.Int32
+			c := cluster.New(t, 1, resend(&happened, puts(kind)))
+			h, err := take(open(t, c.Client(t), "p"), soon(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if happened.Load() < 2 {
+				t.Error("nothing was sent twice")
+			}
+			resp, err := c.Admin().Txn(soon(t)).If(h.Guard()).Then(clientv3.OpPut("p/data", "")).Commit()
+			if err != nil || !resp.Succeeded {
+				t.Errorf("a write under the guard: %v, %v", resp, err)
+			}
+			mustUnlock(t, h)
+			awaitNoKeys(t, c.Admin(), kind)
+		})
+	}
+}

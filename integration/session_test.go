@@ -335,7 +335,7 @@ func TestRenewalsNeedNoTransactions(t *testing.T) {
 	s := open(t, client, "p", session.WithTTL(time.Second))
 	l := mustLease(t, s)
 	hold := faults.Hold(func(_ string, req any) bool { _, ok := req.(*etcdserverpb.TxnRequest); return ok })
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond) // longer than the TTL, and less than until it is sent again
 	defer cancel()
 	if _, err := lock.NewMutex(s, "x").Lock(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Lock = %v", err)

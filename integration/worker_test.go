@@ -1,11 +1,10 @@
 package integration
 
 import (
-	"encoding/json"
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,7 +25,7 @@ type crew struct {
 
 func hire(t *testing.T, endpoints []string, sight *clientv3.Client, prefix string, ttl time.Duration) crew {
 	t.Helper()
-	c := crew{worker.Hire(endpoints, sight, prefix, ttl), t}
+	c := crew{worker.Hire(sight, worker.Spec{Endpoints: endpoints, Prefix: prefix, TTL: ttl}, "x"), t}
 	t.Cleanup(c.Kill)
 	return c
 }
@@ -71,16 +70,8 @@ func holding(n int) func(*worker.Child) bool {
 	}
 }
 
-// judge lets the crew finish and checks what happened. least is how many holds there must have been, or the run is void.
+// judge lets the crew finish and judges what happened. least is how many holds there must have been, or the run is void.
 func (c crew) judge(least int) history.History {
-	c.t.Helper()
-	return c.verdict(least, func(h *history.History, html string) []history.Violation {
-		return append(h.Check(), history.Linearizable(h.Holds, h.Keys, time.Minute, html)...)
-	})
-}
-
-// verdict is judge with these checks. A bad history is kept.
-func (c crew) verdict(least int, check func(h *history.History, html string) []history.Violation) history.History {
 	c.t.Helper()
 	h, err := c.Finish(soon(c.t))
 	if err != nil {
@@ -89,25 +80,27 @@ func (c crew) verdict(least int, check func(h *history.History, html string) []h
 	if len(h.Holds) < least {
 		c.t.Errorf("void: %d holds, want %d", len(h.Holds), least)
 	}
-	dir := os.Getenv("ETCDKIT_HISTORIES")
-	if dir == "" {
-		dir = os.TempDir()
-	}
-	base := filepath.Join(dir, "etcdkit-"+strings.ReplaceAll(c.t.Name(), "/", "."))
-	found := check(&h, base+".html")
-	for _, v := range found {
-		c.t.Error(v)
-	}
-	if len(found) > 0 {
-		text, _ := json.MarshalIndent(h, "", " ")
-		if err := os.WriteFile(base+".json", text, 0o600); err == nil {
-			c.t.Logf("the history is kept in %s.json", base)
-		}
-	}
-	if m, ok := history.Margin(h.Holds, h.Keys); ok {
-		c.t.Logf("%d holds; least margin between a loss and the key's end: %v", len(h.Holds), time.Duration(m))
-	}
+	judge(c.t, &h)
 	return h
+}
+
+// judge judges a history. A bad one is kept.
+func judge(t *testing.T, h *history.History) {
+	t.Helper()
+	base := filepath.Join(cmp.Or(os.Getenv("ETCDKIT_HISTORIES"), os.TempDir()), "etcdkit-"+strings.ReplaceAll(t.Name(), "/", "."))
+	v, err := h.Judge(base)
+	if err != nil {
+		t.Error(err)
+	}
+	for _, bad := range v.Found {
+		t.Error(bad)
+	}
+	if v.File != "" {
+		t.Logf("the history is kept in %s: go run ./integration/soak -recheck FILE judges it again", v.File)
+	}
+	if m, ok := h.Margin(); ok {
+		t.Logf("%d holds; least margin between a loss and the key's end: %v", len(h.Holds), time.Duration(m))
+	}
 }
 
 // A holder that is frozen for longer than its TTL and wakes up (F2): whatever it believes, no write of it is accepted any more.
@@ -125,10 +118,10 @@ func TestFrozenHolder(t *testing.T) {
 			eventually(t, "the second waits", func() bool { return len(keys(t, sight, crew.Line)) == 2 })
 			crew.freeze(a)
 			crew.await(b, "the second takes over", holding(3))
-			if err := a.Thaw(); err != nil {
+			if err := crew.Thaw(a); err != nil {
 				t.Fatal(err)
 			}
-			crew.await(a, "the first learns of its loss", func(m *worker.Child) bool { holds, _ := m.History(); return len(holds) == 1 })
+			crew.await(a, "the first learns of its loss", func(m *worker.Child) bool { return m.Holds() == 1 })
 			h := crew.judge(2)
 			refused := 0
 			for _, w := range h.Writes {
@@ -157,7 +150,7 @@ func TestFrozenHolderWakesUpCutOff(t *testing.T) {
 	crew.freeze(a)
 	c.Cut(0)
 	crew.await(b, "the second takes over", holding(3))
-	if err := a.Thaw(); err != nil {
+	if err := crew.Thaw(a); err != nil {
 		t.Fatal(err)
 	}
 	crew.await(a, "the first learns of its loss", func(m *worker.Child) bool { return m.Holding() == nil })
@@ -173,11 +166,9 @@ func TestFrozenForAMoment(t *testing.T) {
 	a := crew.start(0)
 	for n := 1; n < 4; n++ {
 		crew.await(a, "it holds", holding(3*n))
-		if err := a.Freeze(); err != nil {
-			t.Fatal(err)
-		}
+		crew.freeze(a)
 		time.Sleep(200 * time.Millisecond) // a frozen process has no event to wait for
-		if err := a.Thaw(); err != nil {
+		if err := crew.Thaw(a); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -199,10 +190,10 @@ func TestKilledWorkers(t *testing.T) {
 	crew.await(crew.Members[0], "it holds", holding(1))
 	crew.Members[0].Kill() // a holder
 	waiter := crew.Members[1]
-	crew.await(waiter, "it has held", func(m *worker.Child) bool { holds, _ := m.History(); return len(holds) > 2 })
+	crew.await(waiter, "it has held", func(m *worker.Child) bool { return m.Holds() > 2 })
 	waiter.Kill() // most likely a waiter
 	last := crew.Members[3]
-	crew.await(last, "it goes on", func(m *worker.Child) bool { holds, _ := m.History(); return len(holds) > 10 })
+	crew.await(last, "it goes on", func(m *worker.Child) bool { return m.Holds() > 10 })
 	crew.judge(12)
 }
 
@@ -235,10 +226,8 @@ func work(t *testing.T) atWork {
 // progress waits until every member of the crew has held the lock some more times.
 func (w atWork) progress(what string) {
 	w.t.Helper()
-	for _, m := range w.Members {
-		holds, _ := m.History()
-		n := len(holds)
-		w.await(m, what, func(m *worker.Child) bool { holds, _ := m.History(); return len(holds) > n+2 })
+	if err := w.Progress(patience, 3, what); err != nil {
+		w.t.Fatal(err)
 	}
 }
 
@@ -269,12 +258,12 @@ func TestKilledLeader(t *testing.T) {
 
 // The leader is frozen until others lead, and wakes up (F4). An etcd that slept through its own replacement can revoke leases that were renewed
 // with the new leader (its lessor finds them run out, and a revocation that it proposes is obeyed), so a holder can be robbed before
-// its deadline: seen in one run of six. Its context ends when it sees its key gone; until then the guard is what holds, and so
-// tokens, guarded writes and grants are judged here, and not the belief.
+// its deadline: seen in one run of six. Its context ends when it sees its key gone; until then the guard is what holds.
 func TestFrozenLeader(t *testing.T) {
 	t.Parallel()
 	w := work(t)
 	frozen := w.leader()
+	from := worker.Now()
 	if err := w.etcd.Stop(frozen); err != nil {
 		t.Fatal(err)
 	}
@@ -283,7 +272,8 @@ func TestFrozenLeader(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.progress("with the frozen leader awake")
-	w.verdict(20, func(h *history.History, _ string) []history.Violation {
-		return slices.Concat(history.Rising(h.Holds), history.Real(h.Holds, h.Keys), history.Fenced(h.Writes))
-	})
+	until := worker.Now() + int64(w.Spec.TTL)
+	w.Rob(history.Robbery{How: "the leader was frozen, and woke up", From: from, To: until})
+	w.Disturb(history.Disturbance{What: "leader frozen", From: from, To: until})
+	w.judge(20)
 }

@@ -15,8 +15,8 @@ var ErrFree = errors.New("nobody holds it")
 // Info is one lock that is held, as List finds it.
 type Info struct {
 	Name    string
-	Holder  Owner
-	Waiters int // sessions, not callers
+	Holder  Owner // of several readers, the first
+	Waiters int   // sessions, not callers
 }
 
 // List returns the locks that are held under the session's prefix, in the order of their names. It reads in pages at one revision. Locks at
@@ -32,7 +32,7 @@ func List(ctx context.Context, s *session.Session) ([]Info, error) {
 	}
 	list := make([]Info, len(groups))
 	for i, g := range groups {
-		list[i] = Info{Name: g.Name, Holder: newOwner(g.Head), Waiters: g.Keys - 1}
+		list[i] = Info{Name: g.Name, Holder: newOwner(g.Head), Waiters: g.Keys - max(g.Readers, 1)}
 	}
 	return list, nil
 }
@@ -42,20 +42,22 @@ func Owners(ctx context.Context, s *session.Session, name string, opts ...Option
 	return NewMutex(s, name, opts...).Owners(ctx)
 }
 
-// Break takes the lock from who holds it, and tells from whom: it deletes the holder's key, if that is still the one it found. The
+// Break takes the lock from who holds it, and tells from whom: it deletes the holder's key, if that is still the one it found; of several
+// readers' keys, the oldest. The
 // holder's context ends as soon as it sees that, some milliseconds later, and nothing but Guard and the token protect in between. It
 // returns ErrFree if nobody holds the lock, or the holder let go of it at the same moment.
 func Break(ctx context.Context, s *session.Session, name string, opts ...Option) (Owner, error) {
 	m := NewMutex(s, name, opts...)
-	if m.bad != nil {
-		return Owner{}, m.wrap(m.bad)
+	l := &m.line
+	if l.bad != nil {
+		return Owner{}, l.wrap(l.bad)
 	}
-	broken, err := claim.Break(ctx, m.hub, m.key+"/")
+	broken, err := claim.Break(ctx, l.hub, l.key+"/")
 	switch {
 	case errors.Is(err, claim.ErrEmpty):
-		return newOwner(broken), m.wrap(ErrFree)
+		return newOwner(broken), l.wrap(ErrFree)
 	case err != nil:
-		return newOwner(broken), m.wrap(fmt.Errorf("break: %w", err))
+		return newOwner(broken), l.wrap(fmt.Errorf("break: %w", err))
 	}
 	return newOwner(broken), nil
 }

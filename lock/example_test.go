@@ -117,3 +117,76 @@ func ExampleHold_Guard() {
 	// while held: true
 	// afterwards: false
 }
+
+func ExampleRWMutex() {
+	ctx := context.Background()
+	_, s, closeBoth := connect()
+	defer closeBoth()
+
+	mu := lock.NewRWMutex(s, "catalogue")
+	h, err := mu.Lock(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("write the catalogue, then go on reading what was written")
+	if err := mu.Downgrade(ctx, h); err != nil {
+		log.Fatal(err)
+	}
+	err = mu.RDo(ctx, func(context.Context, *lock.Hold) error {
+		fmt.Println("others read as well")
+		return nil
+	})
+	fmt.Println(err, h.Unlock(ctx))
+	// Output:
+	// write the catalogue, then go on reading what was written
+	// others read as well
+	// <nil> <nil>
+}
+
+func ExampleSemaphore() {
+	ctx := context.Background()
+	_, s, closeBoth := connect()
+	defer closeBoth()
+
+	gpus := lock.NewSemaphore(s, "gpus", 4)
+	h, err := gpus.Acquire(ctx, 3)
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = gpus.TryAcquire(ctx, 2)
+	fmt.Println("two more at once:", !errors.Is(err, lock.ErrHeld))
+	_, err = gpus.Acquire(ctx, 5)
+	fmt.Println(err)
+	if err := h.Unlock(ctx); err != nil {
+		log.Fatal(err)
+	}
+	err = gpus.Do(ctx, 4, func(context.Context, *lock.Hold) error {
+		fmt.Println("all four")
+		return nil
+	})
+	fmt.Println(err)
+	// Output:
+	// two more at once: false
+	// semaphore "gpus": 5 permits are wanted, and there are 4
+	// all four
+	// <nil>
+}
+
+func ExampleMulti() {
+	ctx := context.Background()
+	client, s, closeBoth := connect()
+	defer closeBoth()
+
+	transfer := lock.NewMulti(s, []string{"accounts/bob", "accounts/alice"})
+	err := transfer.Do(ctx, func(ctx context.Context, h *lock.MultiHold) error {
+		resp, err := client.Txn(ctx).If(h.Guards()...).Then(clientv3.OpPut("examples/transfer", "done")).Commit()
+		if err == nil {
+			fmt.Println("both held:", resp.Succeeded)
+		}
+		return err
+	})
+	fmt.Println(err)
+	// Output:
+	// both held: true
+	// <nil>
+}

@@ -14,7 +14,7 @@ import (
 // Hold is a lock that is held, until it is unlocked or lost. It is safe for concurrent use.
 type Hold struct {
 	held *claim.Held
-	name string
+	line *line
 }
 
 // Context ends before the lease can, before a release is sent, and as soon as it is seen that somebody deleted the key. Its cause is a
@@ -31,7 +31,8 @@ func (h *Hold) Err() error {
 	return nil
 }
 
-// Token is the fencing token: it is higher than that of every earlier hold of this lock.
+// Token is the fencing token: it is higher than that of every earlier exclusive hold of this lock. Readers may share one, so that of a reader
+// may be lower than that of another one who came before: what checks tokens is for writers, or for each kind apart.
 func (h *Hold) Token() session.Token { return h.held.Token() }
 
 // Guard is a compare that is true as long as this hold's key is there. A transaction with it changes nothing once the lock was lost, broken
@@ -44,8 +45,8 @@ func (h *Hold) Guard() clientv3.Cmp { return h.held.Guard() }
 // CheckSTM is Guard inside of concurrency.STM: it makes the commit depend on the hold's key, and returns a *session.LostError if the
 // key is gone already. It protects nothing under the isolation level ReadCommitted, which checks no reads.
 func (h *Hold) CheckSTM(stm concurrency.STM) error {
-	if session.Token(stm.Rev(h.held.Key())) != h.Token() { // nobody writes the key twice, so its two revisions are the same
-		return h.wrap(&session.LostError{Reason: session.Deleted})
+	if err := h.held.CheckRevision(stm.Rev(h.held.Key())); err != nil {
+		return h.wrap(err)
 	}
 	return nil
 }
@@ -65,4 +66,9 @@ func (h *Hold) Unlock(ctx context.Context) error {
 }
 
 // wrap puts the name of the lock before an error.
-func (h *Hold) wrap(err error) error { return fmt.Errorf("lock %q: %w", h.name, err) }
+func (h *Hold) wrap(err error) error { return fmt.Errorf("%s %q: %w", h.line.kind, h.line.name, err) }
+
+// of tells whether it is a hold of this line, in this session.
+func (h *Hold) of(l *line) bool {
+	return h != nil && h.line.hub == l.hub && h.line.kind == l.kind && h.line.key == l.key
+}

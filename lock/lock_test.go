@@ -59,8 +59,8 @@ func TestBothEndsOfAContext(t *testing.T) {
 
 func TestPermissionErrorsNameTheKeys(t *testing.T) {
 	t.Parallel()
-	m := &Mutex{name: "a", key: "p/lock/a/@"}
-	if err := m.wrap(rpctypes.ErrPermissionDenied); !strings.Contains(err.Error(), `"p/lock/a/@/"`) || !errors.Is(err, rpctypes.ErrPermissionDenied) {
+	l := &line{kind: kind, name: "a", key: "p/lock/a/@"}
+	if err := l.wrap(rpctypes.ErrPermissionDenied); !strings.Contains(err.Error(), `"p/lock/a/@/"`) || !errors.Is(err, rpctypes.ErrPermissionDenied) {
 		t.Errorf("%v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package lock
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -18,6 +19,8 @@ var ErrHeld = errors.New("held by somebody else")
 type HeldError struct {
 	Name  string // of the lock
 	Owner Owner  // who holds it, as far as is known; or this session itself, if it waits in line
+
+	kind string // "" for a lock
 }
 
 // Error names the lock and its owner.
@@ -26,7 +29,7 @@ func (e *HeldError) Error() string {
 	if !e.Owner.Holder {
 		verb = "waited for by"
 	}
-	return fmt.Sprintf("lock %q: %s %s", e.Name, verb, e.Owner)
+	return fmt.Sprintf("%s %q: %s %s", cmp.Or(e.kind, kind), e.Name, verb, e.Owner)
 }
 
 // Unwrap returns ErrHeld.
@@ -39,6 +42,9 @@ type Owner struct {
 	Lease  clientv3.LeaseID // that the key is attached to
 	Holder bool             // it holds; the others wait
 
+	Read    bool // it is a reader; the others exclude everybody
+	Permits int  // of a semaphore; 0 for a key that was not put by this kit, which takes all of them
+
 	// What its session says of itself. It is all zero for a key that was not put by this kit.
 	Host   string
 	PID    int
@@ -49,6 +55,7 @@ type Owner struct {
 func newOwner(o claim.Owner) Owner {
 	return Owner{
 		Key: o.Key, Token: o.Token, Lease: o.Lease, Holder: o.Holder,
+		Read: o.Reads(), Permits: o.Permits(),
 		Host: o.Info.Host, PID: o.Info.PID, Since: o.Info.Since, Labels: o.Info.Labels,
 	}
 }

@@ -27,8 +27,8 @@ func TestOwnersListAndBreak(t *testing.T) {
 	host, pid := hostname(t), holder.cmd.Process.Pid
 
 	owners := awaitOutput(t, lockArgs("owners", "shown"), `(?m)^waits`)
-	want := fmt.Sprintf(`^STATE +HOST +PID +SESSION SINCE +TOKEN +LABELS +KEY\nholds +%s +%d +\S+ +%d +job=42,team=a +admin/lock/shown/@/\S+\n`+
-		`waits +%s +%d +\S+ +\d+ +- +admin/lock/shown/@/\S+\n$`, host, pid, n, host, waiter.cmd.Process.Pid)
+	want := fmt.Sprintf(`^STATE +AS +HOST +PID +SESSION SINCE +TOKEN +LABELS +KEY\nholds +writer +%s +%d +\S+ +%d +job=42,team=a +admin/lock/shown/@/\S+\n`+
+		`waits +writer +%s +%d +\S+ +\d+ +- +admin/lock/shown/@/\S+\n$`, host, pid, n, host, waiter.cmd.Process.Pid)
 	if !regexp.MustCompile(want).MatchString(owners) {
 		t.Errorf("owners:\n%s", owners)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -28,6 +29,19 @@ func exclusive(one, other string) cobra.PositionalArgs {
 		}
 		return nil
 	}
+}
+
+// checkRunArgs accepts NAME, NAME -- COMMAND ARGS and NAME COMMAND ARGS. name is what NAME is.
+func checkRunArgs(cmd *cobra.Command, args []string, name string) error {
+	switch dash := cmd.ArgsLenAtDash(); {
+	case len(args) == 0 || dash == 0:
+		return fmt.Errorf("%s is missing", name)
+	case dash > 1:
+		return fmt.Errorf("one name before --, not %d", dash)
+	case dash == len(args):
+		return errors.New("the command after -- is missing")
+	}
+	return nil
 }
 
 // hintDashes is the error of a flag that a command for us to run may have been meant to get.

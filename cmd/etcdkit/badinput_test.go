@@ -20,6 +20,8 @@ func TestWrongEndpoint(t *testing.T) {
 		{"with user", []string{"--user", "ann:secret", "kv", "get", "a"}, statusFailed, nil},
 		{"lock", []string{"lock", "a", "--", "echo"}, statusOwn, nil},
 		{"list", []string{"lock", "ls"}, statusFailed, nil},
+		{"elect", []string{"elect", "a", "--", "echo"}, statusOwn, nil},
+		{"resign", []string{"elect", "resign", "a"}, statusFailed, nil},
 	} {
 		c.says = []string{"etcd at 127.0.0.1:1: ", "connection refused"}
 		c.check(t, "127.0.0.1:1")
@@ -56,6 +58,11 @@ func TestWrongPasswordAndNoPermission(t *testing.T) {
 		{"lock", []string{"--user", "ann:annpw", "lock", "a", "--", "echo"}, statusOwn, []string{`lock "a"`, "permission denied"}},
 		{"owners", []string{"--user", "ann:annpw", "lock", "owners", "a"}, statusFailed, []string{`lock "a"`, "permission denied"}},
 		{"list", []string{"--user", "ann:annpw", "lock", "ls"}, statusFailed, []string{"lock", "permission denied"}},
+		{"elect", []string{"--user", "ann:annpw", "elect", "a", "--", "echo"}, statusOwn, []string{`election "a"`, "permission denied"}},
+		{"candidates", []string{"--user", "ann:annpw", "elect", "candidates", "a"}, statusFailed, []string{`election "a"`, "permission denied"}},
+		{"watch an election", []string{"--user", "ann:annpw", "elect", "watch", "a"}, statusFailed, []string{`election "a"`, "permission denied"}},
+		{"elections", []string{"--user", "ann:annpw", "elect", "ls"}, statusFailed, []string{"election", "permission denied"}},
+		{"transfer", []string{"--user", "ann:annpw", "elect", "transfer", "a", "b"}, statusFailed, []string{`election "a"`, "permission denied"}},
 	} {
 		c.check(t, s.endpoint())
 	}
@@ -82,6 +89,7 @@ func TestNoSpace(t *testing.T) {
 		{"put", []string{"kv", "put", "a", "1"}, statusFailed, []string{`put "a"`, "database space exceeded"}},
 		{"lock", []string{"lock", "a", "--", "echo"}, statusOwn, []string{`lock "a"`, "database space exceeded"}},
 		{"try", []string{"lock", "a", "--try", "--", "echo"}, statusOwn, []string{`lock "a"`, "database space exceeded"}},
+		{"elect", []string{"elect", "a", "--", "echo"}, statusOwn, []string{`election "a"`, "database space exceeded"}},
 	} {
 		c.check(t, s.endpoint())
 	}

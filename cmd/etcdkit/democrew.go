@@ -31,7 +31,8 @@ type event struct {
 	token     int64
 }
 
-func startCrew(endpoint string, names ...string) (*crew, error) {
+// startCrew starts a worker for each name. command is the command of ours that they run.
+func startCrew(endpoint, command string, names ...string) (*crew, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -44,7 +45,7 @@ func startCrew(endpoint string, names ...string) (*crew, error) {
 	c := &crew{events: make(chan event)}
 	go c.read(r)
 	for _, name := range names {
-		cmd := exec.Command(self, "--endpoints", endpoint, "demo-worker", name)
+		cmd := exec.Command(self, "--endpoints", endpoint, command, name)
 		cmd.Env = withoutVariables(os.Environ()) // those of another etcd do not suit this one
 		cmd.Stdout, cmd.Stderr = w, os.Stderr
 		if err := c.add(cmd, name); err != nil {
@@ -109,10 +110,19 @@ func (c *crew) strike(name string) {
 	}
 }
 
+// dismiss lets one worker end in order.
+func (c *crew) dismiss(name string) {
+	for _, w := range c.workers {
+		if w.name == name {
+			_ = w.stdin.Close() // it may have ended
+		}
+	}
+}
+
 // finish lets the workers end in order, and waits for them.
 func (c *crew) finish(ctx context.Context) error {
 	for _, w := range c.workers {
-		_ = w.stdin.Close() // it may have ended
+		c.dismiss(w.name)
 	}
 	for {
 		_, err := c.next(ctx)

@@ -10,22 +10,34 @@ import (
 	"github.com/spf13/cobra"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"etcdkit/election"
 	"etcdkit/lock"
 	"etcdkit/session"
 )
 
 const (
-	demoLock = "demo/printer"
-	demoTTL  = 2 * time.Second // what etcd grants at least, as it is usually set up
-	demoWork = 400 * time.Millisecond
+	demoLock     = "demo/printer"
+	demoElection = "demo/boss"
+	demoTTL      = 2 * time.Second // what etcd grants at least, as it is usually set up
+	demoWork     = 400 * time.Millisecond
 )
 
-// newDemoWorker is a process of the demo: it takes turns on the lock until its standard input is closed. Each line it writes is its
-// name, what it did, and its token.
-func newDemoWorker(p *program) *cobra.Command {
+// The commands of the demo's processes.
+const (
+	lockWorker  = "demo-worker"
+	electWorker = "demo-candidate"
+)
+
+// newDemoWorkers are the processes of the demo: one that takes turns on the lock, and one that stands for election, until standard input is
+// closed. Each line they write is their name, what they did, and their token.
+func newDemoWorkers(p *program) []*cobra.Command {
+	return []*cobra.Command{newDemoWorker(p, lockWorker, takeTurns), newDemoWorker(p, electWorker, stand)}
+}
+
+func newDemoWorker(p *program, name string, work func(context.Context, io.Writer, *clientv3.Client, string) error) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:    "demo-worker NAME",
-		Short:  "A worker of the demo",
+		Use:    name + " NAME",
+		Short:  "A process of the demo",
 		Hidden: true,
 		Args:   cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -35,7 +47,7 @@ func newDemoWorker(p *program) *cobra.Command {
 					_, _ = io.Copy(io.Discard, cmd.InOrStdin()) // it ends with the parent, however that ends
 					cancel()
 				}()
-				return takeTurns(ctx, cmd.OutOrStdout(), client, args[0])
+				return work(ctx, cmd.OutOrStdout(), client, args[0])
 			})
 		},
 	}
@@ -75,9 +87,34 @@ func turn(out io.Writer, name string, h *lock.Hold) error {
 	return err
 }
 
+// stand leads whenever it can, until ctx ends.
+func stand(ctx context.Context, out io.Writer, client *clientv3.Client, name string) error {
+	say := func(what string, token session.Token) { _, _ = fmt.Fprintln(out, name, what, token) } // nobody listens if that fails
+	s := session.New(client, session.WithTTL(demoTTL), session.WithTrace(&session.Trace{Waiting: func(string) { say(demoWaits, 0) }}))
+	defer func() { _ = s.Close(context.Background()) }()
+	err := election.New(s, demoElection, election.WithValue(name)).Run(ctx, func(ctx context.Context, t *election.Term) error {
+		say(demoLeads, t.Token())
+		<-ctx.Done()
+		if t.Err() != nil {
+			say(demoLost, t.Token())
+			return nil
+		}
+		say(demoResigns, t.Token())
+		return nil
+	})
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
 // What a worker says that it did.
 const (
 	demoGot  = "got"
 	demoDone = "done"
 	demoLost = "lost"
+
+	demoWaits   = "waits"
+	demoLeads   = "leads"
+	demoResigns = "resigns"
 )

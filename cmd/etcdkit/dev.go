@@ -21,15 +21,15 @@ on disk: started again with the same --data-dir, it goes on where it was. Ctrl-C
 It is for trying things out and for tests. It has no copies and no passwords: do not keep anything in it that you
 would miss.
 
-With --demo it needs nothing and keeps nothing: three processes take turns on a lock, one of them is killed, and you
-see how long the others wait. That takes a few seconds.`,
+With --demo it needs nothing and keeps nothing: three processes take turns on a lock, three stand for an election, one of
+each is killed, and you see how long the others wait. That takes less than half a minute.`,
 		Example: `  etcdkit dev
   etcdkit dev --data-dir /var/tmp/etcd
   etcdkit dev --demo`,
 		Args: cobra.MatchAll(exactly(), exclusive("data-dir", "demo")),
 	}
 	cmd.Flags().StringVar(&dataDir, "data-dir", "default.etcdkit", "keep the data in this `directory`")
-	cmd.Flags().BoolVar(&demo, "demo", false, "show a lock at work, and stop")
+	cmd.Flags().BoolVar(&demo, "demo", false, "show a lock and an election at work, and stop")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if demo {
 			return runDemo(cmd)

@@ -121,16 +121,19 @@ func newExitStatusTopic() *cobra.Command {
   0    done
   1    it failed; one line on standard error says why
   2    the command line or an environment variable is wrong
-  3    nobody holds the lock that "lock break" should break
+  3    nobody holds the lock that "lock break" should break, or nobody leads whom "elect transfer" or "elect resign"
+       could ask
 
-"etcdkit lock NAME -- COMMAND" ends with the status of COMMAND, with 128 + n if signal n ended it, and otherwise
+"etcdkit lock NAME -- COMMAND" and "etcdkit elect NAME -- COMMAND" end with the status of COMMAND, with 128 + n if signal
+n ended it, and otherwise
 
-  123  the lock was lost while COMMAND ran; COMMAND was told to end
+  123  the lock was lost while COMMAND ran; COMMAND was told to end. "elect" goes on after a lost term, and ends so only
+       if COMMAND had just ended by itself
   124  the lock was not free: at once with --try, or within the time of --wait, in which etcd may not have answered at
-       all; COMMAND did not run
-  125  etcdkit itself failed, or its command line is wrong; COMMAND did not run
+       all; COMMAND did not run. "elect" never ends so
+  125  etcdkit itself failed, or its command line is wrong; COMMAND does not run
   126  COMMAND was found but cannot be run
   127  COMMAND was not found
-  128+n  signal n came while etcdkit waited for the lock (130: Ctrl-C, 143: SIGTERM); COMMAND did not run`,
+  128+n  signal n came while etcdkit waited for the lock, or to lead (130: Ctrl-C, 143: SIGTERM); COMMAND does not run`,
 	}
 }

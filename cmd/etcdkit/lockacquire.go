@@ -14,12 +14,12 @@ func (r *lockRun) untilLate(ctx context.Context, name string) (context.Context, 
 		return context.WithCancel(ctx)
 	}
 	return context.WithTimeoutCause(ctx, r.wait,
-		&statusError{statusNotFree, fmt.Errorf("lock %q: no answer from etcd at %s within %v", name, r.conn.where(), r.wait)})
+		&statusError{statusNotFree, fmt.Errorf("%s %q: no answer from etcd at %s within %v", r.noun(), name, r.conn.where(), r.wait)})
 }
 
 // acquire returns the lock when it is held, and tells once whom it waits for.
-func (r *lockRun) acquire(ctx context.Context, mu *lock.Mutex) (*lock.Hold, error) {
-	hold, err := r.attempt(ctx, mu)
+func (r *lockRun) acquire(ctx context.Context, g gate) (*lock.Hold, error) {
+	hold, err := r.attempt(ctx, g)
 	var held *lock.HeldError
 	switch {
 	case !errors.As(err, &held):
@@ -28,7 +28,7 @@ func (r *lockRun) acquire(ctx context.Context, mu *lock.Mutex) (*lock.Hold, erro
 		return nil, &statusError{statusNotFree, err}
 	}
 	notef(r.cmd, "waiting: %v", held)
-	hold, err = mu.Lock(ctx)
+	hold, err = g.wait(ctx)
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return nil, &statusError{statusNotFree, fmt.Errorf("not free within %v: %w", r.wait, held)} // more than that etcd said nothing
 	}
@@ -36,9 +36,9 @@ func (r *lockRun) acquire(ctx context.Context, mu *lock.Mutex) (*lock.Hold, erro
 }
 
 // attempt takes the lock if it is free. It is the first that is asked of etcd, and bounded: one that does not answer is an error.
-func (r *lockRun) attempt(ctx context.Context, mu *lock.Mutex) (*lock.Hold, error) {
+func (r *lockRun) attempt(ctx context.Context, g gate) (*lock.Hold, error) {
 	bounded, cancel := r.conn.request(ctx)
 	defer cancel()
-	hold, err := mu.TryLock(bounded)
+	hold, err := g.try(bounded)
 	return hold, because(bounded, err)
 }

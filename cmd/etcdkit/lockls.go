@@ -17,7 +17,8 @@ func newLockList(l *locks) *cobra.Command {
 		Long: `List the locks under the prefix that somebody holds, with their holder, its fencing token, and how many others wait.
 SESSION SINCE is when the holder's program opened its session, which may be long before it got the lock.
 
-Locks at an exact key are not among them: nothing tells those from other keys.`,
+Locks at an exact key are not among them: nothing tells those from other keys. Semaphores are not either: ask for one by
+its name, with "etcdkit lock owners --size".`,
 		Example: `  etcdkit lock ls
   etcdkit lock ls --prefix prod -o json`,
 		Args: exactly(),
@@ -40,10 +41,11 @@ func (l *locks) printList(cmd *cobra.Command, list []lock.Info) error {
 		Waiters int    `json:"waiters"`
 	}
 	result := []info{}
-	rows := [][]string{append([]string{"NAME", "WAITERS"}, ownerHead...)}
+	rows := [][]string{append([]string{"NAME", "WAITERS"}, partyHead...)}
 	for _, i := range list {
-		result = append(result, info{i.Name, describeOwner(i.Holder), i.Waiters})
-		rows = append(rows, append([]string{i.Name, strconv.Itoa(i.Waiters)}, ownerCells(i.Holder)...))
+		holder := describeOwner(i.Holder)
+		result = append(result, info{i.Name, holder, i.Waiters})
+		rows = append(rows, append([]string{i.Name, strconv.Itoa(i.Waiters)}, holder.cells()...))
 	}
 	return l.print(cmd, result, func() error { return table(cmd.OutOrStdout(), rows) })
 }

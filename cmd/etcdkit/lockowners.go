@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"slices"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -11,6 +13,7 @@ import (
 
 func newLockOwners(l *locks) *cobra.Command {
 	var where place
+	var size int
 	cmd := &cobra.Command{
 		Use:   "owners NAME",
 		Short: "Tell who holds a lock, and who waits for it",
@@ -18,35 +21,63 @@ func newLockOwners(l *locks) *cobra.Command {
 program counts once, however many of its parts wait. A key that stands in the line without a session of this kit, such
 as that of "etcdctl lock", shows dashes. The list is empty when the lock is free.
 
+AS tells who is a writer, the only one while it holds, and who is a reader. With --size S, NAME is a semaphore, and AS is
+how many of its permits each takes: all, where a key that is not of this kit does not say it.
+
 SESSION SINCE is when a program opened its session, which may be long before it got the lock or came to wait.`,
 		Example: `  etcdkit lock owners nightly-report
-  etcdkit lock owners --exact-key /legacy/jobs`,
-		Args:              exactly("the name of the lock"),
+  etcdkit lock owners --exact-key /legacy/jobs
+  etcdkit lock owners --size 4 downloads`,
+		Args:              exactly(lockName),
 		ValidArgsFunction: l.completeName,
 	}
-	where.addFlag(cmd)
+	where.addFlag(cmd, othersLock)
+	addSizeFlag(cmd.Flags(), &size)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return l.look(cmd, func(ctx context.Context, s *session.Session) error {
-			owners, err := lock.Owners(ctx, s, args[0], where.options(args[0])...)
-			if err != nil {
-				return err
+			opts := where.options(args[0])
+			if !cmd.Flags().Changed(sizeFlag) {
+				owners, err := lock.Owners(ctx, s, args[0], opts...)
+				return l.printOwners(cmd, owners, exclusion, err)
 			}
-			return l.printOwners(cmd, owners)
+			owners, err := lock.NewSemaphore(s, args[0], size, opts...).Owners(ctx)
+			return l.printOwners(cmd, owners, share, err)
 		})
 	}
 	return cmd
 }
 
-func (l *locks) printOwners(cmd *cobra.Command, owners []lock.Owner) error {
+// printOwners prints them, unless they could not be read. as tells what an owner is in the line.
+func (l *locks) printOwners(cmd *cobra.Command, owners []lock.Owner, as func(lock.Owner) string, err error) error {
+	if err != nil {
+		return err
+	}
 	result := []owner{}
-	rows := [][]string{append(append([]string{"STATE"}, ownerHead...), "KEY")}
+	rows := [][]string{slices.Concat([]string{"STATE", "AS"}, partyHead, []string{"KEY"})}
 	for _, o := range owners {
 		state := "waits"
 		if o.Holder {
 			state = "holds"
 		}
-		result = append(result, describeOwner(o))
-		rows = append(rows, append(append([]string{state}, ownerCells(o)...), o.Key))
+		shown := describeOwner(o)
+		result = append(result, shown)
+		rows = append(rows, slices.Concat([]string{state, as(o)}, shown.cells(), []string{o.Key}))
 	}
 	return l.print(cmd, result, func() error { return table(cmd.OutOrStdout(), rows) })
+}
+
+// exclusion is what an owner of a lock is.
+func exclusion(o lock.Owner) string {
+	if o.Read {
+		return "reader"
+	}
+	return "writer"
+}
+
+// share is what an owner of a semaphore takes of it.
+func share(o lock.Owner) string {
+	if o.Permits == 0 {
+		return "all"
+	}
+	return strconv.Itoa(o.Permits)
 }

@@ -1,16 +1,12 @@
 package main
 
 import (
-	"context"
 	"errors"
-	"fmt"
-	"os/exec"
 	"os/signal"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"etcdkit/lock"
 	"etcdkit/session"
 )
 
@@ -19,6 +15,7 @@ type lockRun struct {
 	*locks
 	cmd    *cobra.Command
 	where  place
+	mode   mode
 	try    bool
 	wait   time.Duration
 	ttl    time.Duration
@@ -33,10 +30,17 @@ func newLockRun(l *locks) *cobra.Command {
 		Short: "Run a command under a lock",
 		Long: `Run COMMAND while no other process, on any machine, holds the lock NAME. If it is held, wait in line.
 
+With --read, others with --read may run at the same time, and only those without it are kept out. All are served in the
+order in which they came: readers who come later do not keep a writer waiting.
+
+With --permits N and --size S, NAME is a semaphore with S permits: COMMAND runs when N of them are free. All who use it
+have to tell the same size; if a program sets another one in etcd (Semaphore.Resize), that counts instead. Locks and
+semaphores are apart: the same name for both is two things.
+
 COMMAND finds its fencing token in ETCDKIT_TOKEN and the name in ETCDKIT_LOCK. Every holder's token is higher than all
 before it: let what COMMAND writes to refuse a lower token than it has seen, and a late write of an earlier holder does
-no harm. ETCD_LOCK_KEY and ETCD_LOCK_REV are set as by etcdctl: the key exists, with that create revision, exactly as
-long as the lock is held.
+no harm (where several hold at once, with --read or --permits, that is of no use). ETCD_LOCK_KEY and ETCD_LOCK_REV are
+set as by etcdctl: the key exists, with that create revision, exactly as long as the lock is held.
 
 Signals are passed on: SIGINT, SIGTERM and SIGQUIT to COMMAND and all that it started, SIGHUP, SIGUSR1 and SIGUSR2 to
 COMMAND alone. What a shell script starts in the background (&) ignores SIGINT: end that with SIGTERM. When COMMAND
@@ -55,20 +59,22 @@ Without COMMAND the lock is held until SIGINT or SIGTERM, and its key is printed
 "etcdkit help exit-status" tells the exit statuses.`,
 		Example: `  etcdkit lock run nightly-report -- ./report.sh --all
   etcdkit lock run --try backup -- pg_dump -f dump.sql app
+  etcdkit lock run --read catalog -- ./export.sh
+  etcdkit lock run --permits 1 --size 4 downloads -- curl -O $URL
   etcdkit lock run --wait 30s --label job=$JOB deploy/web -- make deploy
   etcdkit lock run migrations -- sh -c 'echo "my token is $ETCDKIT_TOKEN"'`,
-		Args:        cobra.MatchAll(checkLockArgs, exclusive("try", "wait")),
+		Args:        cobra.MatchAll(checkLockArgs, exclusive("try", "wait"), checkMode),
 		Annotations: map[string]string{runsCommand: ""},
 	}
-	r.where.addFlag(cmd)
+	r.where.addFlag(cmd, othersLock)
 	flags := cmd.Flags()
+	r.mode.addFlags(flags)
 	flags.BoolVar(&r.try, "try", false, "do not wait: if the lock is held, tell by whom, and end with status 124")
 	flags.DurationVar(&r.wait, "wait", 0, "wait no longer than this, also for etcd itself, and end with status 124; 0 means as long as it takes")
 	flags.DurationVar(&r.ttl, "ttl", 10*time.Second, "how long the lock stays held when this process dies or loses touch with etcd; whole seconds")
 	flags.DurationVar(&r.grace, "grace", 5*time.Second, "how long COMMAND has to end after the lock is lost, before it is killed")
-	flags.StringToStringVar(&r.labels, "label", nil, "what others see of us, as `key=value`; can be repeated")
-	flags.Lookup("label").DefValue = "" // or the help would show an empty list
-	cmd.ValidArgsFunction = l.completeCommand
+	addLabelFlag(flags, &r.labels)
+	cmd.ValidArgsFunction = thenFiles(l.completeName)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		r.cmd = cmd
 		return r.run(args[0], args[1:])
@@ -77,27 +83,19 @@ Without COMMAND the lock is held until SIGINT or SIGTERM, and its key is printed
 }
 
 // checkLockArgs accepts NAME, NAME -- COMMAND ARGS and, as etcdctl does, NAME COMMAND ARGS.
-func checkLockArgs(cmd *cobra.Command, args []string) error {
-	switch dash := cmd.ArgsLenAtDash(); {
-	case len(args) == 0 || dash == 0:
-		return errors.New("the name of the lock is missing")
-	case dash > 1:
-		return fmt.Errorf("one name before --, not %d", dash)
-	case dash == len(args):
-		return errors.New("the command after -- is missing")
-	}
-	return nil
-}
+func checkLockArgs(cmd *cobra.Command, args []string) error { return checkRunArgs(cmd, args, lockName) }
+
+const lockName = "the name of the lock"
 
 func (r *lockRun) run(name string, argv []string) error {
 	if err := r.check(); err != nil {
 		return err
 	}
-	var path string
+	var k *task // stays nil without COMMAND
 	if len(argv) > 0 {
 		var err error
-		if path, err = exec.LookPath(argv[0]); err != nil {
-			return notRun(argv[0], err)
+		if k, err = newTask(r.program, r.cmd, argv, r.grace); err != nil {
+			return err
 		}
 	}
 	ctx, stop := untilSignal(r.cmd.Context())
@@ -112,16 +110,16 @@ func (r *lockRun) run(name string, argv []string) error {
 	}
 	defer func() { _ = client.Close() }()
 	s := session.New(client, session.WithPrefix(r.prefix), session.WithTTL(r.ttl), session.WithLabels(r.labels))
-	defer r.close(s)
-	hold, err := r.acquire(wait, lock.NewMutex(s, name, r.where.options(name)...))
+	defer giveBack(s)
+	hold, err := r.acquire(wait, r.gate(s, name))
 	if err != nil {
 		return err
 	}
-	r.tellTTL(ctx, s)
-	if path == "" {
+	tellTTL(ctx, r.program, r.cmd, s, r.ttl)
+	if k == nil {
 		err = r.holdOn(ctx, name, hold)
 	} else {
-		err = r.supervise(name, hold, path, argv, stop)
+		err = r.work(name, hold, k, stop)
 	}
 	return r.release(hold, err)
 }
@@ -131,68 +129,5 @@ func (r *lockRun) check() error {
 	if r.wait < 0 || r.grace < 0 {
 		return errors.New("--wait and --grace must not be negative")
 	}
-	if value, ok := r.labels[""]; ok {
-		return fmt.Errorf("--label %q: the key is empty", "="+value)
-	}
-	return nil
-}
-
-// tellTTL says so if the server granted another TTL than the one that was asked for.
-func (r *lockRun) tellTTL(ctx context.Context, s *session.Session) {
-	ctx, cancel := r.conn.request(ctx)
-	defer cancel()
-	lease, err := s.Lease(ctx)
-	if err == nil && lease.TTL() != r.ttl {
-		notef(r.cmd, "--ttl %v: the server granted %v", r.ttl, lease.TTL())
-	}
-}
-
-// holdOn holds the lock until a signal comes, which is how that is meant to end, or the lock is lost.
-func (r *lockRun) holdOn(ctx context.Context, name string, hold *lock.Hold) error {
-	result := struct {
-		Lock  string        `json:"lock"`
-		Key   string        `json:"key"`
-		Token session.Token `json:"token"`
-	}{name, keyOf(hold), hold.Token()}
-	err := r.print(r.cmd, result, func() error {
-		_, err := fmt.Fprintln(r.cmd.OutOrStdout(), result.Key)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	notef(r.cmd, "lock %q is held, token %d; Ctrl-C lets go of it", name, hold.Token())
-	select {
-	case <-ctx.Done():
-		return nil
-	case <-hold.Context().Done():
-		return &statusError{statusLost, hold.Err()}
-	}
-}
-
-// release lets go of the lock. err is how the command ended, which is the result as long as the lock was not lost before.
-func (r *lockRun) release(hold *lock.Hold, err error) error {
-	ctx, cancel := r.conn.request(context.Background())
-	defer cancel()
-	failed := hold.Unlock(ctx)
-	var own *statusError
-	switch {
-	case failed == nil, errors.As(err, &own) && own.status == statusLost: // that has been told
-		return err
-	case errors.Is(failed, session.ErrLost):
-		return &statusError{statusLost, failed}
-	}
-	notef(r.cmd, "%s; it is free when the TTL has run out", r.errorLine(failed))
-	return err
-}
-
-// closeTime is how long we try to give the lease back.
-const closeTime = time.Second
-
-// close gives the lease back. If that fails, it runs out by itself. What was held was released before, and if that was not answered, or
-// nothing was ever held since etcd does not answer, there is no point in much patience.
-func (r *lockRun) close(s *session.Session) {
-	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
-	defer cancel()
-	_ = s.Close(ctx)
+	return checkLabels(r.labels)
 }

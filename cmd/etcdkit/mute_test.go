@@ -2,6 +2,7 @@ package main
 
 import (
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -73,6 +74,21 @@ func TestWaitIsKeptWhenEtcdIsSilent(t *testing.T) {
 				t.Errorf("took %v", took)
 			}
 		})
+	}
+}
+
+// TestCandidateSaysThatEtcdIsSilent: it does not wait for ever without a word.
+func TestCandidateSaysThatEtcdIsSilent(t *testing.T) {
+	t.Parallel()
+	mute := newMute(t)
+	flags := slices.Clip([]string{"--endpoints", mute, "--command-timeout", "500ms", "elect"})
+	says := []string{"no answer from etcd at " + mute + " within 500ms"}
+	for _, c := range []complaint{
+		{"run", append(flags, "a", "--", "echo"), statusOwn, says},
+		{"watch", append(flags, "watch", "a"), statusFailed, says},
+		{"transfer", append(flags, "transfer", "a", "b"), statusFailed, says},
+	} {
+		c.checkAlone(t)
 	}
 }
 

@@ -46,23 +46,26 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 func newRoot(p *program) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "etcdkit",
-		Short: "Coordination on etcd: run a command under a lock, and look behind it",
+		Short: "Coordination on etcd: run a command under a lock or as the leader, and look behind it",
 		Long: `etcdkit does from a shell what the etcdkit packages do in a Go program.
 
   etcdkit dev                          starts an etcd on this machine, to try things out
-  etcdkit dev --demo                   shows in a few seconds what a lock does when its holder is killed
+  etcdkit dev --demo                   shows what locks and elections do when a process is killed
   etcdkit lock NAME -- COMMAND         runs COMMAND while no other process holds the lock NAME
   etcdkit lock ls                      tells which locks are held, and by whom
+  etcdkit elect NAME -- COMMAND        runs COMMAND while this process leads, one at a time in the whole fleet
+  etcdkit elect ls                     tells which elections there are, and who leads
   etcdkit kv get KEY                   reads a key, as etcdctl does
 
-Which etcd is meant is told to "etcdkit lock" and "etcdkit kv" by flags or by environment variables: --endpoints by
-ETCDKIT_ENDPOINTS, and so on for each flag that names its variable. The flags that etcdctl knows too can also be given
-by its variables, ETCDCTL_ENDPOINTS and so on. A flag wins over both, and ETCDKIT_ wins over ETCDCTL_.
+Which etcd is meant is told to "etcdkit lock", "etcdkit elect" and "etcdkit kv" by flags or by environment variables:
+--endpoints by ETCDKIT_ENDPOINTS, and so on for each flag that names its variable. The flags that etcdctl knows too can
+also be given by its variables, ETCDCTL_ENDPOINTS and so on. A flag wins over both, and ETCDKIT_ wins over ETCDCTL_.
 
 Results go to standard output, everything else to standard error: errors are one line each, beginning with
 "etcdkit:". "etcdkit help exit-status" lists the exit statuses.`,
 		Example: `  etcdkit dev --demo
   etcdkit --endpoints 10.0.0.1:2379,10.0.0.2:2379 lock nightly-report -- ./report.sh
+  etcdkit elect scheduler -- ./scheduler
   ETCDCTL_ENDPOINTS=10.0.0.1:2379 etcdkit kv get --prefix config/`,
 		Args:              cobra.NoArgs,
 		RunE:              helpOnly,
@@ -72,7 +75,8 @@ Results go to standard output, everything else to standard error: errors are one
 	}
 	p.addOutputFlag(root)
 	addVersion(root)
-	root.AddCommand(newLock(p), newKV(p), newDev(p), newDemoWorker(p), newExitStatusTopic(), newVersion(p))
+	root.AddCommand(newLock(p), newElect(p), newKV(p), newDev(p), newExitStatusTopic(), newVersion(p))
+	root.AddCommand(newDemoWorkers(p)...)
 	allowBefore(root)
 	return root
 }

@@ -1,63 +1,90 @@
 package main
 
 import (
+	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
-	"os/signal"
-	"slices"
+	"syscall"
 	"time"
 
-	"etcdkit/lock"
+	"github.com/spf13/cobra"
 )
 
-// supervise runs the command under the lock. It passes signals on, ends the command when the lock is lost, and returns how it ended.
-// stop ends what listened to signals so far: no signal falls between the two.
-func (r *lockRun) supervise(name string, hold *lock.Hold, path string, argv []string, stop func()) error {
-	signals := listen(slices.Concat(enders, messages)...)
-	defer signal.Stop(signals)
-	stop()
+// task is a command to run as long as something is held.
+type task struct {
+	*program
+	cmd   *cobra.Command // ours, whose input and output it gets
+	path  string
+	argv  []string
+	grace time.Duration // what it has after a loss
+}
 
-	cmd := exec.Command(path, argv[1:]...)
-	cmd.Args[0] = argv[0]
-	cmd.Env = environment(name, hold)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = r.cmd.InOrStdin(), r.cmd.OutOrStdout(), r.cmd.ErrOrStderr()
+// newTask finds the command, before anything is done for it.
+func newTask(p *program, cmd *cobra.Command, argv []string, grace time.Duration) (*task, error) {
+	path, err := exec.LookPath(argv[0])
+	if err != nil {
+		return nil, notRun(argv[0], err)
+	}
+	return &task{program: p, cmd: cmd, path: path, argv: argv, grace: grace}, nil
+}
+
+// holding is what it runs under: a lock or a term.
+type holding interface {
+	Context() context.Context
+	Err() error
+}
+
+// ending is how a command ended.
+type ending struct {
+	err   error     // nil, or its status; or why it could not be started
+	ran   bool      // it could be started
+	lost  bool      // what was held was lost while it ran, and that has been told
+	asked os.Signal // the last signal that asked it to end, or nil
+}
+
+// supervise runs the command while it is held. It passes the signals on, and ends the command on a loss.
+func (k *task) supervise(h holding, variables []string, signals <-chan os.Signal) (end ending) {
+	cmd := exec.Command(k.path, k.argv[1:]...)
+	cmd.Args[0] = k.argv[0]
+	cmd.Env = append(os.Environ(), variables...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = k.cmd.InOrStdin(), k.cmd.OutOrStdout(), k.cmd.ErrOrStderr()
 	c, err := start(cmd)
 	if err != nil {
-		return notRun(argv[0], err)
+		return ending{err: notRun(k.argv[0], err)}
 	}
-	lost := hold.Context().Done()
+	end.ran = true
+	lost := h.Context().Done()
 	var grace <-chan time.Time
 	for {
 		select {
 		case sig := <-signals:
 			c.pass(sig)
+			if asksToEnd(sig) {
+				end.asked = sig
+			}
 		case <-lost:
-			lost = nil
-			notef(r.cmd, "%s; ending %s", r.errorLine(hold.Err()), argv[0])
+			lost, end.lost = nil, true
+			notef(k.cmd, "%s; ending %s", k.errorLine(h.Err()), k.argv[0])
 			c.terminate()
-			grace = time.After(r.grace)
+			grace = time.After(k.grace)
 		case <-grace:
-			notef(r.cmd, "killing %s, which did not end within %v", argv[0], r.grace)
+			notef(k.cmd, "killing %s, which did not end within %v", k.argv[0], k.grace)
 			c.kill()
 		case <-c.done:
-			return r.outcome(hold, c, grace)
+			if end.lost {
+				c.sweep(grace) // what the command has left behind ends too
+			}
+			end.err = c.status()
+			return end
 		}
 	}
 }
 
-// outcome tells how the command ended. grace runs if the lock was lost before: then what the command has left behind ends too.
-func (r *lockRun) outcome(hold *lock.Hold, c *child, grace <-chan time.Time) error {
-	if grace != nil {
-		c.sweep(grace)
-		return &statusError{status: statusLost} // told when it happened
-	}
-	if err := hold.Err(); err != nil {
-		return &statusError{statusLost, err}
-	}
-	return c.status()
+// asksToEnd tells the signals with which a user ends a program. A hangup can also mean that it shall read its configuration again.
+func asksToEnd(sig os.Signal) bool {
+	return sig == syscall.SIGINT || sig == syscall.SIGTERM || sig == syscall.SIGQUIT
 }
 
 // notRun tells why a command could not be run, with the status that shells give it.
@@ -71,16 +98,4 @@ func notRun(command string, err error) error {
 		return &statusError{statusNotFound, err}
 	}
 	return &statusError{statusCannot, err}
-}
-
-// keyOf is the hold's key: the guard compares it.
-func keyOf(hold *lock.Hold) string {
-	guard := hold.Guard()
-	return string(guard.KeyBytes())
-}
-
-// environment tells the command what it holds, in our words and in etcdctl's.
-func environment(name string, hold *lock.Hold) []string {
-	token := fmt.Sprint(hold.Token())
-	return append(os.Environ(), "ETCDKIT_LOCK="+name, "ETCDKIT_TOKEN="+token, "ETCD_LOCK_KEY="+keyOf(hold), "ETCD_LOCK_REV="+token)
 }

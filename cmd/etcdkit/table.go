@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -9,8 +10,6 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-
-	"etcdkit/lock"
 )
 
 const timeFormat = time.RFC3339
@@ -31,24 +30,22 @@ func table(w io.Writer, rows [][]string) error {
 	return tw.Flush()
 }
 
-var ownerHead = []string{"HOST", "PID", "SESSION SINCE", "TOKEN", "LABELS"}
+var partyHead = []string{"HOST", "PID", "SESSION SINCE", "TOKEN", "LABELS"}
 
-// ownerCells describes an owner under ownerHead. What is not known, since a program without this kit put the key, is a dash.
-func ownerCells(o lock.Owner) []string {
-	cells := []string{o.Host, "", "", "", labels(o.Labels)}
-	if o.PID != 0 {
-		cells[1] = strconv.Itoa(o.PID)
+// cells describe a party under partyHead. What is not known, since a program without this kit put the key, is a dash.
+func (p *party) cells() []string {
+	cells := []string{p.Host, "", "", "", labels(p.Labels)}
+	if p.PID != 0 {
+		cells[1] = strconv.Itoa(p.PID)
 	}
-	if !o.Since.IsZero() {
-		cells[2] = o.Since.Local().Format(timeFormat)
+	if !p.since.IsZero() {
+		cells[2] = p.since.Local().Format(timeFormat)
 	}
-	if o.Token != 0 {
-		cells[3] = strconv.FormatInt(int64(o.Token), 10)
+	if p.Token != 0 {
+		cells[3] = strconv.FormatInt(int64(p.Token), 10)
 	}
 	for i, cell := range cells {
-		if cell == "" {
-			cells[i] = "-"
-		}
+		cells[i] = cmp.Or(cell, "-")
 	}
 	return cells
 }

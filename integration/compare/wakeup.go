@@ -25,7 +25,7 @@ func wakeup() []row {
 				name := b.name()
 				return gaps(p, each(clients, func() locker { return theirLocker(b.theirs(), name) }))
 			},
-			limit: func(b *bench) func(time.Duration) float64 { return events(p, b) },
+			limit: func(b *bench) func(time.Duration) float64 { return events(p, b, 0) },
 		})
 	}
 	return all
@@ -81,8 +81,9 @@ func gaps(p int, lockers []locker) func(time.Duration) float64 {
 	}
 }
 
-// events measures the time from a put to its event in another client's watch.
-func events(p int, b *bench) func(time.Duration) float64 {
+// events measures the time from a put to its event in another client's watch, each after a pause: what was idle is slower than what is
+// not, so the limit has the rhythm of what it is the limit of.
+func events(p int, b *bench, pause time.Duration) func(time.Duration) float64 {
 	writer, key := b.client(), b.name()
 	ctx, cancel := context.WithCancel(background)
 	b.later(cancel)
@@ -90,7 +91,8 @@ func events(p int, b *bench) func(time.Duration) float64 {
 	<-watch
 	return func(d time.Duration) float64 {
 		var found []float64
-		for until := time.Now().Add(d); time.Now().Before(until); {
+		for until := time.Now().Add(max(d, 10*pause)); time.Now().Before(until); {
+			time.Sleep(pause)
 			start := time.Now()
 			answered := make(chan error, 1)
 			go func() { answered <- put(writer, key)() }() // the event and the answer come at the same time

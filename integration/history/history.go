@@ -2,31 +2,86 @@
 // out. The checks are pure functions, so an old history can be judged again, and they have tests of their own.
 package history
 
-import (
-	"cmp"
-	"fmt"
-	"slices"
-)
+import "time"
 
-// Hold is one hold of a lock, as its holder saw it. Times are nanoseconds on one clock.
+// History is all that is known of one run. Times are nanoseconds on one clock.
+type History struct {
+	TTL    time.Duration `json:"ttl"` // of the leases
+	Holds  []Hold        `json:"holds"`
+	Calls  []Call        `json:"calls"` // of Lock that brought no hold
+	Keys   []Key         `json:"keys"`
+	Leases []Lease       `json:"leases"`
+	Writes []Write       `json:"writes"` // as the clients saw them
+	Stored []Stored      `json:"stored"` // as the store has them
+	Ends   []End         `json:"ends"`
+
+	Robberies    []Robbery     `json:"robberies"`
+	Disturbances []Disturbance `json:"disturbances"`
+}
+
+// Hold is one hold of a lock, as its holder saw it.
 type Hold struct {
 	Name   string `json:"name"`
 	Client string `json:"client"`
 	Token  int64  `json:"token"`
 
 	Asked int64 `json:"asked"` // when Lock was called
+	Due   int64 `json:"due"`   // when the ctx of Lock ended; 0 if it had not when Lock returned
 	From  int64 `json:"from"`  // when Lock returned
 	To    int64 `json:"to"`    // when the holder last believed: the context's end, or the call of Unlock
 	Lost  bool  `json:"lost"`  // the context ended before a release
+
+	Cause  Outcome `json:"cause,omitempty"`  // of the context's end
+	Unlock Outcome `json:"unlock,omitempty"` // what Unlock said
+	Again  Outcome `json:"again,omitempty"`  // and what it said when it was called once more
+	Killed bool    `json:"killed,omitempty"` // the holder died: nobody knows how it would have ended
+}
+
+// Outcome is an error, as far as the judge wants to know it. What has no word here is the error's text.
+type Outcome string
+
+// The words for what Unlock says, and for why a context ended.
+const (
+	Fine       Outcome = "" // no error
+	Released   Outcome = "released"
+	Closed     Outcome = "closed"
+	Expired    Outcome = "expired"
+	Revoked    Outcome = "revoked"
+	Deleted    Outcome = "deleted"
+	Permission Outcome = "permission"
+	Uncertain  Outcome = "uncertain"
+	Denied     Outcome = "denied" // the release itself was refused
+)
+
+// loss tells whether the outcome is a loss with a reason.
+func (o Outcome) loss() bool { return o == Expired || o == Revoked || o == Deleted || o == Permission }
+
+// Call is a call of Lock that brought an error.
+type Call struct {
+	Name   string `json:"name"`
+	Client string `json:"client"`
+	Asked  int64  `json:"asked"`
+	Due    int64  `json:"due"` // when its ctx ended; 0 if it had not when Lock returned
+	Ended  int64  `json:"ended"`
+	Error  string `json:"error"`
 }
 
 // Key is the life of one key in a line, as a referee saw it who watches the store. What was seen happened before.
 type Key struct {
 	Name    string `json:"name"`
 	Token   int64  `json:"token"`   // create revision
+	Created int64  `json:"created"` // when it was seen
 	Deleted int64  `json:"deleted"` // when the deletion was seen; 0 if it was not
 	Rev     int64  `json:"rev"`     // of the deletion
 	Lease   int64  `json:"lease"`
+}
+
+// Lease is the life of one lease.
+type Lease struct {
+	ID     int64  `json:"id"`
+	Client string `json:"client"` // "" if its owner was killed before it could say so
+	Seen   int64  `json:"seen"`   // when etcd last said that it is there, if it was asked
+	Gone   int64  `json:"gone"`   // when etcd said that it is not; 0 if it did not
 }
 
 // Write is one write under a token to a store that checks it.
@@ -40,11 +95,42 @@ type Write struct {
 	Rev      int64  `json:"rev"` // the store's, of an accepted write
 }
 
-// History is all that is known of one run.
-type History struct {
-	Holds  []Hold  `json:"holds"`
-	Keys   []Key   `json:"keys"`
-	Writes []Write `json:"writes"`
+// Stored is a write that happened, whether or not its client heard of it.
+type Stored struct {
+	Name  string `json:"name"`
+	Token int64  `json:"token"`
+	Rev   int64  `json:"rev"`
+}
+
+// End is how a client ended.
+type End struct {
+	Client string `json:"client"`
+	Name   string `json:"name"` // of the lock that it worked on
+	At     int64  `json:"at"`
+	Killed bool   `json:"killed"`
+	Close  string `json:"close"` // what Session.Close said
+	Left   int    `json:"left"`  // goroutines of the kit that were left some time after
+	Stacks string `json:"stacks,omitempty"`
+}
+
+// Robbery is something that takes a hold away, or its holder's sense of time, in a way that no lock can help: what was robbed is judged as if
+// its holder had believed until the robbery began. Exactly the holds are meant that all of its parts fit.
+type Robbery struct {
+	How    string `json:"how"`
+	Client string `json:"client,omitempty"` // that was frozen
+	Token  int64  `json:"token,omitempty"`  // of a key that was deleted
+	Lease  int64  `json:"lease,omitempty"`  // that was revoked
+	From   int64  `json:"from"`
+	To     int64  `json:"to"` // 0: for good
+}
+
+// Disturbance is a time in which nothing is owed: what is due at some moment is due so long after the disturbance. A machine that is too
+// busy to run a client is one too.
+type Disturbance struct {
+	What   string `json:"what"`
+	Client string `json:"client,omitempty"` // that did not get to run; "" if it was not that
+	From   int64  `json:"from"`
+	To     int64  `json:"to"`
 }
 
 // A Violation is something that must not be.
@@ -55,120 +141,3 @@ type Violation struct {
 
 // String names the invariant first.
 func (v Violation) String() string { return v.Invariant + ": " + v.Text }
-
-// Check runs all checks that need no solver.
-func (h *History) Check() []Violation {
-	return slices.Concat(Disjoint(h.Holds), Rising(h.Holds), Told(h.Holds, h.Keys), Real(h.Holds, h.Keys), Fenced(h.Writes))
-}
-
-// Disjoint (L3): no two holds of a name overlap. It has no slack, so it is the strongest check of a lock.
-func Disjoint(holds []Hold) (found []Violation) {
-	for name, line := range byName(holds, func(h Hold) string { return h.Name }) {
-		slices.SortFunc(line, func(a, b Hold) int { return cmp.Compare(a.From, b.From) })
-		last := 0
-		for i := 1; i < len(line); i++ {
-			if line[i].From < line[last].To {
-				found = append(found, Violation{"L3", fmt.Sprintf("%s: %s held with token %d for %d ns after %s had token %d",
-					name, line[last].Client, line[last].Token, line[last].To-line[i].From, line[i].Client, line[i].Token)})
-			}
-			if line[i].To > line[last].To {
-				last = i
-			}
-		}
-	}
-	return found
-}
-
-// Rising (L1): each hold of a name has a higher token than all before it.
-func Rising(holds []Hold) (found []Violation) {
-	for name, line := range byName(holds, func(h Hold) string { return h.Name }) {
-		slices.SortFunc(line, func(a, b Hold) int { return cmp.Compare(a.From, b.From) })
-		for i := 1; i < len(line); i++ {
-			if line[i].Token <= line[i-1].Token {
-				found = append(found, Violation{"L1", fmt.Sprintf("%s: token %d after token %d", name, line[i].Token, line[i-1].Token)})
-			}
-		}
-	}
-	return found
-}
-
-// Told (X1): a holder stops to believe before its key is seen to be gone. A key that somebody else deleted is no matter of this check:
-// leave it out.
-func Told(holds []Hold, keys []Key) (found []Violation) {
-	gone := index(keys)
-	for _, h := range holds {
-		if k, ok := gone[id{h.Name, h.Token}]; ok && k.Deleted != 0 && h.To > k.Deleted {
-			found = append(found, Violation{"X1", fmt.Sprintf("%s: %s believed in token %d for %d ns after its key was gone", h.Name, h.Client, h.Token, h.To-k.Deleted)})
-		}
-	}
-	return found
-}
-
-// Margin is the least time between a loss and the deletion of the key, in nanoseconds: how close Told came. ok is false if nothing
-// was lost.
-func Margin(holds []Hold, keys []Key) (least int64, ok bool) {
-	gone := index(keys)
-	for _, h := range holds {
-		if k, there := gone[id{h.Name, h.Token}]; there && h.Lost && k.Deleted != 0 {
-			if m := k.Deleted - h.To; !ok || m < least {
-				least, ok = m, true
-			}
-		}
-	}
-	return least, ok
-}
-
-// Real (L5): every hold has a key, which was there when Lock returned.
-func Real(holds []Hold, keys []Key) (found []Violation) {
-	if len(keys) == 0 {
-		return nil // nobody watched
-	}
-	there := index(keys)
-	for _, h := range holds {
-		k, ok := there[id{h.Name, h.Token}]
-		switch {
-		case !ok:
-			found = append(found, Violation{"L5", fmt.Sprintf("%s: %s held with token %d, and there never was such a key", h.Name, h.Client, h.Token)})
-		case k.Deleted != 0 && k.Deleted < h.Asked:
-			found = append(found, Violation{"L5", fmt.Sprintf("%s: %s was granted token %d, whose key was gone before it asked", h.Name, h.Client, h.Token)})
-		}
-	}
-	return found
-}
-
-// Fenced (L2): a store that checks tokens never applies an older one after a newer.
-func Fenced(writes []Write) (found []Violation) {
-	for name, line := range byName(writes, func(w Write) string { return w.Name }) {
-		line = slices.DeleteFunc(line, func(w Write) bool { return !w.Accepted })
-		slices.SortFunc(line, func(a, b Write) int { return cmp.Compare(a.Rev, b.Rev) })
-		for i := 1; i < len(line); i++ {
-			if line[i].Token < line[i-1].Token {
-				found = append(found, Violation{"L2", fmt.Sprintf("%s: a write of %s under token %d was applied after one under %d",
-					name, line[i].Client, line[i].Token, line[i-1].Token)})
-			}
-		}
-	}
-	return found
-}
-
-// id identifies a key: a name is used again and again, a create revision is not.
-type id struct {
-	name  string
-	token int64
-}
-
-func index(keys []Key) map[id]Key {
-	m := make(map[id]Key, len(keys))
-	for _, k := range keys {
-		m[id{k.Name, k.Token}] = k
-	}
-	return m
-}
-
-func byName[T any](all []T, name func(T) string) map[string][]T {
-	m := make(map[string][]T)
-	for _, one := range all {
-		m[name(one)] = append(m[name(one)], one)
-	}
-	return m
-}

@@ -8,6 +8,9 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
+// FencedMutex is the name of the model as an invariant.
+const FencedMutex = "fenced mutex"
+
 // The operations of the fenced mutex.
 type op struct {
 	acquire bool // else the key is gone
@@ -44,38 +47,44 @@ func describe(in op) string {
 
 // Linearizable checks the holds of each name against the fenced mutex. An acquisition happens between Lock's call and return; it ends some time
 // between the moment when its holder no longer believed, and the moment when the key was seen to be gone (for ever, if it was not).
-// It returns Unknown as a violation, and writes the picture of what is not linearizable to html, if that is not empty.
-func Linearizable(holds []Hold, keys []Key, timeout time.Duration, html string) []Violation {
-	gone := index(keys)
-	var found []Violation
-	for name, line := range byName(holds, func(h Hold) string { return h.Name }) {
-		clients := map[string]int{"": 0} // the one who sees the keys go
-		var ops []porcupine.Operation
-		for _, h := range line {
-			client, known := clients[h.Client]
-			if !known {
-				client = len(clients)
-				clients[h.Client] = client
-			}
-			until := int64(math.MaxInt64)
-			if k := gone[id{h.Name, h.Token}]; k.Deleted != 0 {
-				until = max(k.Deleted, h.To)
-			}
-			ops = append(ops,
-				porcupine.Operation{ClientId: client, Input: op{true, h.Token}, Call: h.Asked, Return: h.From},
-				porcupine.Operation{Input: op{false, h.Token}, Call: h.To, Return: until},
-			)
-		}
+// It returns how many operations it saw and, as a violation, also Unknown; it writes the picture of what is not linearizable to html,
+// if that is not empty.
+func (h *History) Linearizable(timeout time.Duration, html string) (tried int, found []Violation) {
+	gone := index(h.Keys)
+	for name, line := range byName(h.believed(), holdName) {
+		ops := operations(line, gone)
+		tried += len(ops)
 		verdict, info := porcupine.CheckOperationsVerbose(fencedMutex, ops, timeout)
 		if verdict == porcupine.Ok {
 			continue
 		}
-		found = append(found, Violation{"fenced mutex", fmt.Sprintf("%s: the history of %d holds is %s", name, len(line), verdict)})
+		found = append(found, Violation{FencedMutex, fmt.Sprintf("%s: the history of %d holds is %s", name, len(line), verdict)})
 		if html != "" {
 			if err := porcupine.VisualizePath(fencedMutex, info, html); err != nil {
-				found = append(found, Violation{"fenced mutex", err.Error()})
+				found = append(found, Violation{FencedMutex, err.Error()})
 			}
 		}
 	}
-	return found
+	return tried, found
+}
+
+// operations are the acquisitions of a line and their ends.
+func operations(line []Hold, gone map[id]Key) (ops []porcupine.Operation) {
+	clients := map[string]int{"": 0} // the one who sees the keys go
+	for _, h := range line {
+		client, known := clients[h.Client]
+		if !known {
+			client = len(clients)
+			clients[h.Client] = client
+		}
+		until := int64(math.MaxInt64)
+		if k := gone[id{h.Name, h.Token}]; k.Deleted != 0 {
+			until = max(k.Deleted, h.To)
+		}
+		ops = append(ops,
+			porcupine.Operation{ClientId: client, Input: op{true, h.Token}, Call: h.Asked, Return: h.From},
+			porcupine.Operation{Input: op{false, h.Token}, Call: h.To, Return: until},
+		)
+	}
+	return ops
 }

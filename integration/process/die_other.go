@@ -4,4 +4,5 @@ package process
 
 import "syscall"
 
-func dieWithParent() *syscall.SysProcAttr { return nil }
+// Apart is how children are started. Here they would outlive us in a process group of their own, so Ctrl-C ends them too.
+func Apart() *syscall.SysProcAttr { return nil }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -44,6 +45,7 @@ var binary = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(dir, "etcd")
 	out, err := exec.Command("go", "build", "-o", path, "go.etcd.io/etcd/server/v3").CombinedOutput()
 	if err != nil {
+		_ = os.RemoveAll(dir)
 		return "", fmt.Errorf("building etcd: %w\n%s", err, out)
 	}
 	return path, nil
@@ -56,39 +58,27 @@ func Clean() {
 	}
 }
 
-// Start starts so many members with etcd's own defaults (fsync, 100 ms ticks, 1 s elections), and these flags, and returns when they
+// Start starts so many members with etcd's own defaults (fsync, 100 ms ticks, 1 s elections), and these flags, and returns when all of them
 // serve. Close ends them.
 func Start(size int, flags ...string) (*Cluster, error) {
+	var all error
+	for range 3 { // another process can be quicker to take a port
+		c, err := start(size, flags...)
+		if err == nil {
+			return c, nil
+		}
+		all = errors.Join(all, err)
+	}
+	return nil, all
+}
+
+func start(size int, flags ...string) (*Cluster, error) {
 	dir, err := os.MkdirTemp("", "etcd-")
 	if err != nil {
 		return nil, err
 	}
 	c := &Cluster{dir: dir}
-	var initial []string
-	for i := range size {
-		m := &member{name: fmt.Sprintf("m%d", i)}
-		urls, err := freeURLs(2)
-		if err != nil {
-			c.Close()
-			return nil, err
-		}
-		m.client, m.peer = urls[0], urls[1]
-		initial = append(initial, m.name+"="+m.peer)
-		c.members = append(c.members, m)
-	}
-	for i, m := range c.members {
-		m.args = append([]string{
-			"--name", m.name, "--data-dir", filepath.Join(dir, m.name), "--log-level", "error",
-			"--listen-client-urls", m.client, "--advertise-client-urls", m.client,
-			"--listen-peer-urls", m.peer, "--initial-advertise-peer-urls", m.peer,
-			"--initial-cluster", strings.Join(initial, ","),
-		}, flags...)
-		if err := c.launch(i); err != nil {
-			c.Close()
-			return nil, err
-		}
-	}
-	if err := c.await(); err != nil {
+	if err := c.begin(size, flags); err != nil {
 		err = errors.Join(err, c.logs())
 		c.Close()
 		return nil, err
@@ -96,11 +86,40 @@ func Start(size int, flags ...string) (*Cluster, error) {
 	return c, nil
 }
 
-// freeURLs returns addresses of ports that were free a moment ago. Another process can be quicker; then Start fails.
+func (c *Cluster) begin(size int, flags []string) error {
+	urls, err := freeURLs(2 * size)
+	if err != nil {
+		return err
+	}
+	var initial []string
+	for i := range size {
+		m := &member{name: fmt.Sprintf("m%d", i), client: urls[2*i], peer: urls[2*i+1]}
+		initial = append(initial, m.name+"="+m.peer)
+		c.members = append(c.members, m)
+	}
+	for i, m := range c.members {
+		m.args = append([]string{
+			"--name", m.name, "--data-dir", filepath.Join(c.dir, m.name), "--log-level", "error",
+			"--listen-client-urls", m.client, "--advertise-client-urls", m.client,
+			"--listen-peer-urls", m.peer, "--initial-advertise-peer-urls", m.peer,
+			"--initial-cluster", strings.Join(initial, ","), "--initial-cluster-token", c.dir, // members of two clusters refuse each other
+		}, flags...)
+		if err := c.launch(i); err != nil {
+			return err
+		}
+	}
+	return c.await()
+}
+
+// freeURLs returns addresses of ports that were free a moment ago. They are below those that the system gives out by itself, so that nobody
+// gets the port of a member that is down, and drawn, so that two clusters hardly ever get the same; Start finds out if they do.
 func freeURLs(n int) ([]string, error) {
 	var urls []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for tries := 0; len(urls) < n; tries++ {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(22000)))
+		if err != nil && tries < 100 {
+			continue // it is taken
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -119,7 +138,7 @@ func (c *Cluster) launch(i int) error {
 	m.log = new(bytes.Buffer)
 	m.cmd = exec.Command(path, m.args...)
 	m.cmd.Stdout, m.cmd.Stderr = m.log, m.log
-	m.cmd.SysProcAttr = dieWithParent()
+	m.cmd.SysProcAttr = Apart()
 	if err := m.cmd.Start(); err != nil {
 		return err
 	}
@@ -128,25 +147,46 @@ func (c *Cluster) launch(i int) error {
 	return nil
 }
 
-// await returns when the cluster takes a write.
+// await returns when every member takes a write and is one of ours.
 func (c *Cluster) await() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
-	client, err := c.Client()
+	var cluster uint64
+	for _, m := range c.members {
+		id, err := m.await(ctx)
+		if err != nil {
+			return err
+		}
+		if cluster != 0 && id != cluster {
+			return fmt.Errorf("at %s is a member of another cluster", m.client)
+		}
+		cluster = id
+	}
+	return nil
+}
+
+// await returns the id of the member's cluster when it takes a write.
+func (m *member) await(ctx context.Context) (uint64, error) {
+	client, err := clientv3.New(clientv3.Config{Endpoints: []string{m.client}, DialTimeout: 5 * time.Second, Logger: zap.NewNop()})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer client.Close()
 	for {
 		try, cancel := context.WithTimeout(ctx, 2*time.Second)
-		_, err := client.Put(try, "\x00up", "")
+		resp, err := client.Put(try, "\x00up", "")
 		cancel()
+		select {
+		case <-m.exited:
+			return 0, errors.New("a member has ended")
+		default:
+		}
 		if err == nil {
 			_, err = client.Delete(ctx, "\x00up")
-			return err
+			return resp.Header.ClusterId, err
 		}
 		if ctx.Err() != nil {
-			return fmt.Errorf("etcd does not serve: %w", err)
+			return 0, fmt.Errorf("etcd does not serve: %w", err)
 		}
 	}
 }
@@ -206,17 +246,25 @@ func (c *Cluster) Leader(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	defer client.Close()
+	said := make([]string, len(c.members)) // for the error
 	for ctx.Err() == nil {
 		for i, m := range c.members {
 			try, cancel := context.WithTimeout(ctx, time.Second)
 			status, err := client.Status(try, m.client)
 			cancel()
-			if err == nil && status.Leader == status.Header.MemberId {
+			switch {
+			case ctx.Err() != nil:
+			case err != nil:
+				said[i] = err.Error()
+			case status.Leader == status.Header.MemberId:
 				return i, nil
+			default:
+				said[i] = fmt.Sprintf("in term %d %x follows %x", status.RaftTerm, status.Header.MemberId, status.Leader)
 			}
 		}
 	}
-	return 0, context.Cause(ctx)
+	none := fmt.Errorf("no leader: %w (the members said: %s)", context.Cause(ctx), strings.Join(said, "; "))
+	return 0, errors.Join(none, c.logs())
 }
 
 // Close kills all members and removes their data.

@@ -1,4 +1,5 @@
-// Package proxy is a TCP relay in which connections are cut, made half-open, slowed down, and robbed of one direction.
+// Package proxy is a TCP relay in which connections are cut, made half-open, slowed down, and robbed of one direction, and in which single
+// replies of gRPC are held.
 package proxy
 
 import (
@@ -25,6 +26,8 @@ type Proxy struct {
 	swallow   [2]bool      // by direction; protected by passing
 	delay     [2]atomic.Int64
 	swallowed atomic.Int64
+
+	holds holds // replies that are to be held
 }
 
 // Direction is a way through the proxy.
@@ -39,12 +42,14 @@ const (
 // link is one connection through the proxy.
 type link struct {
 	in, out net.Conn
-	lossy   atomic.Bool // bytes were swallowed: what comes later would be garbage
+	calls   *calls         // what goes on in it
+	lossy   [2]atomic.Bool // by direction: bytes were swallowed, what comes later would be garbage
 }
 
 func (l *link) close() {
 	l.in.Close()
 	l.out.Close()
+	l.calls.drop()
 }
 
 // New listens on a free port. Connections are refused until open.
@@ -189,7 +194,7 @@ func (p *Proxy) connect(in net.Conn) *link {
 		if err != nil {
 			return nil
 		}
-		l := &link{in: in, out: out}
+		l := &link{in: in, out: out, calls: &calls{holds: &p.holds, wake: make(chan struct{}, 1)}}
 		if p.add(l, backend) {
 			return l
 		}
@@ -225,15 +230,7 @@ func (p *Proxy) pump(l *link, way Direction) {
 	var writing sync.WaitGroup
 	defer writing.Wait()
 	defer close(chunks)
-	writing.Go(func() {
-		broken := false
-		for c := range chunks { // to the end, or the reader would wait for ever
-			if !broken && (!p.rest(time.Until(c.due)) || !p.pass(l, way, dst, c.bytes)) {
-				broken = true
-				l.close()
-			}
-		}
-	})
+	writing.Go(func() { p.write(l, way, dst, chunks) })
 	for {
 		buf := make([]byte, 32<<10)
 		n, err := src.Read(buf)
@@ -247,6 +244,33 @@ func (p *Proxy) pump(l *link, way Direction) {
 		}
 		if err != nil {
 			return
+		}
+	}
+}
+
+// write sends on what was read, when it is due, and what was held, when it is released.
+func (p *Proxy) write(l *link, way Direction, dst net.Conn, chunks <-chan chunk) {
+	var wake <-chan struct{}
+	if way == Answers {
+		wake = l.calls.wake
+	}
+	for broken := false; ; { // to the end of chunks, or the reader would wait for ever
+		var b []byte
+		select {
+		case c, ok := <-chunks:
+			if !ok {
+				return
+			}
+			if broken {
+				continue
+			}
+			broken = !p.rest(time.Until(c.due))
+			b = l.calls.filter(way, c.bytes)
+		case <-wake:
+			b = l.calls.released()
+		}
+		if broken = broken || len(b) > 0 && !p.pass(l, way, dst, b); broken {
+			l.close()
 		}
 	}
 }
@@ -271,11 +295,11 @@ func (p *Proxy) pass(l *link, way Direction, dst net.Conn, b []byte) bool {
 	p.passing.RLock()
 	defer p.passing.RUnlock()
 	if p.swallow[way] {
-		l.lossy.Store(true)
+		l.lossy[way].Store(true)
 		p.swallowed.Add(int64(len(b)))
 		return true
 	}
-	if l.lossy.Load() && way == Requests {
+	if l.lossy[way].Load() {
 		return false
 	}
 	_, err := dst.Write(b)

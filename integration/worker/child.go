@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"etcdkit/integration/history"
+	"etcdkit/integration/process"
 )
 
 // A Child is a worker process, seen from its parent.
@@ -25,7 +26,10 @@ type Child struct {
 	held   *history.Hold
 	holds  []history.Hold
 	writes []history.Write
-	errors []string
+	calls  []history.Call
+	leases []history.Lease
+	stalls []history.Disturbance
+	end    *history.End
 	said   chan struct{} // closed and made anew with each line
 }
 
@@ -41,7 +45,7 @@ func Start(spec Spec) (*Child, error) {
 	}
 	c := &Child{Spec: spec, cmd: exec.Command(path), ended: make(chan struct{}), said: make(chan struct{})}
 	c.cmd.Env = append(os.Environ(), variable+"="+string(text))
-	c.cmd.Stderr = os.Stderr
+	c.cmd.Stderr, c.cmd.SysProcAttr = os.Stderr, process.Apart()
 	out, err := c.cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -74,8 +78,14 @@ func (c *Child) read(out io.Reader) {
 			c.holds = append(c.holds, *l.Over)
 		case l.Wrote != nil:
 			c.writes = append(c.writes, *l.Wrote)
-		case l.Error != "":
-			c.errors = append(c.errors, l.Error)
+		case l.Failed != nil:
+			c.calls = append(c.calls, *l.Failed)
+		case l.Lease != nil:
+			c.leases = append(c.leases, *l.Lease)
+		case l.Stall != nil:
+			c.stalls = append(c.stalls, *l.Stall)
+		case l.End != nil:
+			c.end = l.End
 		}
 		close(c.said)
 		c.said = make(chan struct{})
@@ -94,13 +104,6 @@ func (c *Child) Ended() bool {
 	}
 }
 
-// Holding returns the hold that the worker has, or nil.
-func (c *Child) Holding() *history.Hold {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.held
-}
-
 // Await waits until the worker has said something that makes ok true, or patience is over.
 func (c *Child) Await(patience time.Duration, ok func(c *Child) bool) error {
 	over := time.After(patience)
@@ -114,53 +117,42 @@ func (c *Child) Await(patience time.Duration, ok func(c *Child) bool) error {
 		select {
 		case <-said:
 		case <-c.ended:
-			return fmt.Errorf("worker %s has ended: %v", c.Spec.Client, c.Errors())
+			return fmt.Errorf("worker %s has ended: %s", c.Spec.Client, c.lastError())
 		case <-over:
-			return fmt.Errorf("worker %s did not do it within %v: %v", c.Spec.Client, patience, c.Errors())
+			return fmt.Errorf("worker %s did not do it within %v: %s", c.Spec.Client, patience, c.lastError())
 		}
 	}
 }
 
-// Freeze stops the process in the middle of whatever it does; Thaw lets it go on.
-func (c *Child) Freeze() error { return c.cmd.Process.Signal(syscall.SIGSTOP) }
+// freeze stops the process in the middle of whatever it does; thaw lets it go on.
+func (c *Child) freeze() error { return c.cmd.Process.Signal(syscall.SIGSTOP) }
 
-// Thaw lets a frozen worker go on.
-func (c *Child) Thaw() error { return c.cmd.Process.Signal(syscall.SIGCONT) }
+func (c *Child) thaw() error { return c.cmd.Process.Signal(syscall.SIGCONT) }
 
-// Kill ends the worker with SIGKILL. What it held then counts as believed until now.
+// Kill ends the worker with SIGKILL, unless it has ended. What it held then counts as believed until its last write.
 func (c *Child) Kill() {
 	_ = c.cmd.Process.Kill()
 	<-c.ended
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.held != nil {
-		last := *c.held
-		last.To = last.From // whatever it believed, it believed no longer than it lived
-		for _, w := range c.writes {
-			if w.Token == last.Token {
-				last.To = max(last.To, w.Return)
-			}
-		}
-		c.holds, c.held = append(c.holds, last), nil
+	if c.end == nil {
+		c.end = &history.End{Client: c.Spec.Client, Name: c.Spec.Name, At: Now(), Killed: true}
 	}
+	if c.held == nil {
+		return
+	}
+	last := *c.held
+	last.To, last.Killed = last.From, true // whatever it believed, it believed no longer than it lived
+	for _, w := range c.writes {
+		if w.Token == last.Token {
+			last.To = max(last.To, w.Return)
+		}
+	}
+	c.holds, c.held = append(c.holds, last), nil
 }
 
 // Stop lets the worker finish and waits for it.
 func (c *Child) Stop() {
 	_ = c.stdin.Close()
 	<-c.ended
-}
-
-// History is what the worker has said so far.
-func (c *Child) History() ([]history.Hold, []history.Write) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return append([]history.Hold(nil), c.holds...), append([]history.Write(nil), c.writes...)
-}
-
-// Errors are those that the worker met.
-func (c *Child) Errors() []string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return append([]string(nil), c.errors...)
 }

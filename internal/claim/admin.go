@@ -50,9 +50,36 @@ func Break(ctx context.Context, h *hub.Hub, prefix string) (Owner, error) {
 
 // A Group is one line that List found.
 type Group struct {
-	Name string
-	Head Owner
-	Keys int
+	Name    string
+	Head    Owner
+	Keys    int
+	Readers int // of the keys, those that are shared with the head and hold beside it, the head being one of them
+
+	reads  []session.Token // all shared keys
+	writer session.Token   // the oldest of the others; 0 if there is none
+}
+
+// add takes in one more key of the line.
+func (g *Group) add(o Owner) {
+	g.Keys++
+	if g.Keys == 1 || o.Token < g.Head.Token {
+		g.Head = o
+	}
+	if o.Reads() {
+		g.reads = append(g.reads, o.Token)
+	} else if g.writer == 0 || o.Token < g.writer {
+		g.writer = o.Token
+	}
+}
+
+// count counts the readers, when all keys are known.
+func (g *Group) count() {
+	for _, token := range g.reads {
+		if g.writer == 0 || token < g.writer {
+			g.Readers++
+		}
+	}
+	g.reads = nil
 }
 
 // page is how many keys one read of List asks for.
@@ -73,14 +100,13 @@ func List(ctx context.Context, h *hub.Hub, kind string) ([]Group, error) {
 			byName[name] = i
 			groups = append(groups, Group{Name: name})
 		}
-		g := &groups[i]
-		g.Keys++
-		if g.Keys == 1 || session.Token(kv.CreateRevision) < g.Head.Token {
-			g.Head = newOwner(kv, true)
-		}
+		groups[i].add(newOwner(kv, true))
 	}
 	if err := walk(ctx, h, h.Keys.Kind(kind), add); err != nil {
 		return nil, err
+	}
+	for i := range groups {
+		groups[i].count()
 	}
 	slices.SortFunc(groups, func(a, b Group) int { return strings.Compare(a.Name, b.Name) }) // the keys' order has "a/b" before "a/@"
 	return groups, introduceHeads(ctx, h, groups)

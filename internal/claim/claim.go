@@ -2,6 +2,7 @@ package claim
 
 import (
 	"context"
+	"errors"
 
 	"etcdkit/internal/hub"
 )
@@ -12,6 +13,7 @@ type Claim struct {
 	Value  string // of our key; for Exclusive and Shared, leave it to the rule
 	Tag    string // put behind the name of the slot
 	Own    bool   // a key of its own for this call, instead of one for all callers of the session
+	Gate   bool   // with Own: only one of the session's callers at a time waits in etcd, the others in memory
 	Rule   Rule   // Exclusive if it is nil
 }
 
@@ -23,6 +25,7 @@ func (c Claim) filled() Claim {
 	if c.Value == "" {
 		c.Value = c.Rule.value()
 	}
+	c.Tag += c.Rule.tag()
 	return c
 }
 
@@ -33,6 +36,13 @@ func Acquire(ctx context.Context, h *hub.Hub, c Claim) (*Held, error) {
 		return nil, err
 	}
 	c = c.filled()
+	if c.Gate {
+		leave, err := enterGate(ctx, h, c)
+		if err != nil {
+			return nil, err
+		}
+		defer leave()
+	}
 	l := openFor(h, c)
 	held, err := l.acquire(ctx, c)
 	if err != nil {
@@ -48,6 +58,18 @@ func Try(ctx context.Context, h *hub.Hub, c Claim) (*Held, error) {
 		return nil, err
 	}
 	c = c.filled()
+	held, err := try(ctx, h, c)
+	if errors.Is(err, errElsewhere) {
+		c.Own, c.Tag = true, besides
+		held, err = try(ctx, h, c)
+	}
+	return held, err
+}
+
+// besides is in the tag of keys beside that of the session's callers in the same line, whose name they must not have.
+const besides = "~"
+
+func try(ctx context.Context, h *hub.Hub, c Claim) (*Held, error) {
 	l := openFor(h, c)
 	held, err := l.tryAcquire(ctx, c)
 	if err != nil {

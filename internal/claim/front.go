@@ -21,7 +21,20 @@ type front struct {
 	*Line
 	claim Claim
 	turn
-	room *clientv3.Cmp // of who does not wait: true as long as a key would hold at once; nil when that has to be looked up
+	room []clientv3.Cmp // of who does not wait: true as long as a key would hold at once; nil when that has to be looked up
+
+	patience retry.Patience
+}
+
+// send sends a transaction, and waits no longer for the answer than is reasonable.
+func (f *front) send(ctx context.Context, cmps []clientv3.Cmp, then ...clientv3.Op) (*clientv3.TxnResponse, error) {
+	ctx, cancel := f.patience.Try(ctx)
+	defer cancel()
+	resp, err := f.hub.Client.Txn(ctx).If(cmps...).Then(then...).Commit()
+	if err == nil {
+		f.patience.Reset()
+	}
+	return resp, err
 }
 
 // A step is one pass over what a claim takes, in one epoch. It returns nil when the key of ours holds, and errAgain when something
@@ -34,7 +47,7 @@ func (f *front) win(ctx context.Context, what string, s step) (*Held, error) {
 	asked := time.Now()
 	var held *Held
 	var final error
-	err := f.hub.Do(ctx, what+" "+f.prefix, func(ctx context.Context) error {
+	err := f.hub.Loop(ctx, what+" "+f.prefix, func(ctx context.Context) error {
 		e, err := f.hub.Epoch(ctx)
 		if err != nil {
 			return stop(&final, err, ctx.Err() != nil || hopeless(err))
@@ -43,7 +56,7 @@ func (f *front) win(ctx context.Context, what string, s step) (*Held, error) {
 			return stop(&final, err, hopeless(err))
 		}
 		if held = f.hold(ctx, e, asked); held == nil {
-			return e.Err()
+			return errEpochOver
 		}
 		return nil
 	})
@@ -51,9 +64,14 @@ func (f *front) win(ctx context.Context, what string, s step) (*Held, error) {
 }
 
 // hopeless tells of errors that trying again will not mend, though their class is unknown: a closed session, a full store, which takes
-// an operator, and a line that is busy for who does not wait.
+// an operator, a line that is busy for who does not wait, and a wish that cannot be granted.
 func hopeless(err error) bool {
-	return errors.Is(err, session.ErrClosed) || errors.Is(err, rpctypes.ErrNoSpace) || errors.Is(err, ErrBusy)
+	return errors.Is(err, session.ErrClosed) || errors.Is(err, rpctypes.ErrNoSpace) || errors.Is(err, ErrBusy) || tooMany(err)
+}
+
+func tooMany(err error) bool {
+	var e *TooManyError
+	return errors.As(err, &e)
 }
 
 // stop ends a retry with the error, if it is so.
@@ -111,12 +129,9 @@ func (f *front) wait(ctx context.Context, e hub.Epoch) error {
 
 // put puts a key of ours at the end of the line.
 func (f *front) put(ctx context.Context, e hub.Epoch) error {
-	slot := f.slot(e, "")
+	slot := f.slot(e, f.claim, "")
 	fence, rev := f.hub.Fence(e)
-	resp, err := f.hub.Client.Txn(ctx).
-		If(fence, absent(slot)).
-		Then(append(f.claim.Rule.reads(f.Line, 0), f.claim.put(slot, e))...).
-		Commit()
+	resp, err := f.send(ctx, []clientv3.Cmp{fence, absent(slot)}, append(f.claim.Rule.reads(f.Line, 0), f.claim.put(slot, e))...)
 	if err != nil {
 		f.owe(e, slot, rev, err)
 		return err
@@ -157,7 +172,7 @@ func ours(kvs []*mvccpb.KeyValue, lease clientv3.LeaseID, value string) *mvccpb.
 // rare, and reads in the Else branch would cost every put. etcd's client sends a write again by itself when a server answers
 // Canceled or DeadlineExceeded, so what kept it from happening may be that it had happened: then the key is the entry.
 func (f *front) mend(ctx context.Context, e hub.Epoch, slot string, fence int64) error {
-	resp, err := f.hub.Client.Txn(ctx).Then(clientv3.OpGet(f.hub.FenceKey(e)), clientv3.OpGet(slot)).Commit()
+	resp, err := f.send(ctx, nil, clientv3.OpGet(f.hub.FenceKey(e)), clientv3.OpGet(slot))
 	if err != nil {
 		return err
 	}

@@ -72,6 +72,9 @@ func (h *Held) Err() error {
 	return h.stake.epoch.Err()
 }
 
+// Deadline is the moment until which the lease certainly lasts, as far as is known now.
+func (h *Held) Deadline() time.Time { return h.stake.epoch.Deadline() }
+
 // end ends the hold for the given cause. It is false if the hold has ended already.
 func (h *Held) end(cause error, mine bool) bool {
 	h.mu.Lock()
@@ -89,7 +92,7 @@ func (h *Held) end(cause error, mine bool) bool {
 
 // lost runs when the key was lost before the hold ended.
 func (h *Held) lost() {
-	if h.end(nil, false) {
+	if h.end(context.Cause(h.stake.ctx), false) {
 		h.stake.line.close()
 	}
 }
@@ -141,9 +144,7 @@ func (h *Held) Release(ctx context.Context) error {
 	}
 	ctx, cancel := s.line.hub.ReleaseContext(ctx, s.epoch.Deadline())
 	defer cancel()
-	t, err := s.line.handOver(ctx, s)
-	s.pass(t)
-	return h.explain(err)
+	return h.explain(s.release(ctx))
 }
 
 // explain is the error of a release whose answer did not come.

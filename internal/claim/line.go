@@ -10,6 +10,7 @@ import (
 
 	"etcdkit/internal/hub"
 	"etcdkit/internal/keyspace"
+	"etcdkit/session"
 )
 
 // A Line is one session's place in one line. All callers of a session that mean the same line share one, unless they want a key of their
@@ -20,7 +21,6 @@ type Line struct {
 	prefix string // of all keys in the line, ending in a slash
 	end    string // of its range
 	place  int    // which of the session's places it is, where each caller has one of its own
-	tag    string // behind the name of each slot
 
 	mu       sync.Mutex // protects what follows
 	busy     bool       // somebody is the front
@@ -29,7 +29,7 @@ type Line struct {
 	tidying  bool       // the janitor is the front
 	waiters  []*waiter
 	stake    *stake          // of the front, if it holds
-	taken    map[string]bool // names of ours that somebody else uses
+	taken    map[string]bool // names of ours that somebody else uses, or a stake that has stepped aside
 }
 
 // waiter is a caller that queues in memory. The turn is sent under the line's lock, so a waiter that is not in the queue has it.
@@ -94,10 +94,11 @@ func (l *Line) close() { l.hub.Unshare(l.id) }
 func (l *Line) acquire(ctx context.Context, c Claim) (*Held, error) {
 	asked := time.Now()
 	for {
-		if held, err := l.join(ctx, c, asked); held != nil || err != nil {
+		held, refused, err := l.join(ctx, c, asked)
+		if held != nil || err != nil {
 			return held, err
 		}
-		t, err := l.enter(ctx, c, nil)
+		t, err := l.enter(ctx, c, refused, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -115,13 +116,17 @@ func (l *Line) acquire(ctx context.Context, c Claim) (*Held, error) {
 func (l *Line) lead(ctx context.Context, f *front, what string, s step) (*Held, error) {
 	held, err := f.win(ctx, what, s)
 	if err != nil {
+		if tooMany(err) {
+			_ = l.discard(ctx, &f.turn) // at once, since there is time; else the janitor does it
+		}
 		l.pass(f.turn)
 	}
 	return held, err
 }
 
-// enter waits in memory until the caller is the front, or is let in beside it. admitLocked, if there is one, may turn it away first.
-func (l *Line) enter(ctx context.Context, c Claim, admitLocked func() error) (turn, error) {
+// enter waits in memory until the caller is the front, or is let in beside it, unless that was refused. admitLocked, if there is one, may
+// turn it away first.
+func (l *Line) enter(ctx context.Context, c Claim, refused *refusal, admitLocked func() error) (turn, error) {
 	if ctx.Err() != nil {
 		return turn{}, context.Cause(ctx)
 	}
@@ -135,6 +140,10 @@ func (l *Line) enter(ctx context.Context, c Claim, admitLocked func() error) (tu
 	if !l.busy {
 		defer l.mu.Unlock()
 		return l.takeLocked(), nil
+	}
+	if t, ok := l.besideLocked(c, refused); ok {
+		l.mu.Unlock()
+		return t, nil
 	}
 	w := &waiter{claim: c, turn: make(chan turn, 1)}
 	l.waiters = append(l.waiters, w)
@@ -163,9 +172,13 @@ func (l *Line) decline(t turn) {
 		return
 	}
 	l.reopen()
-	over, cancel := context.WithCancel(context.Background())
-	cancel()
-	_ = t.join.held(over, time.Now()).Release(over) // if it is not answered within the grace, the janitor goes on
+	h := t.join.held(l.hub.Context(), time.Now())
+	if !l.hub.Go(func(ctx context.Context) { _ = h.Release(ctx) }) { // whose context is over must not wait for it
+		h.End(session.ErrClosed)
+		if h.isMine() { // else the loss of the stake has closed it
+			l.close()
+		}
+	}
 }
 
 // takeLocked makes the caller the front.
@@ -252,10 +265,10 @@ func (l *Line) clean(ctx context.Context) error {
 }
 
 // slot returns a name for a key of the epoch's session, other than not. Names that somebody else used are left alone.
-func (l *Line) slot(e hub.Epoch, not string) string {
+func (l *Line) slot(e hub.Epoch, c Claim, not string) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	base := l.prefix + strconv.FormatInt(int64(e.ID()), 16)
+	base := l.prefix + c.Rule.mark() + strconv.FormatInt(int64(e.ID()), 16)
 	if l.place > 0 {
 		base += "." + strconv.Itoa(l.place)
 	}
@@ -264,7 +277,7 @@ func (l *Line) slot(e hub.Epoch, not string) string {
 		if n > 0 {
 			name += "-" + strconv.Itoa(n)
 		}
-		name += l.tag
+		name += c.Tag
 		if name != not && !l.taken[name] {
 			return name
 		}
@@ -276,6 +289,13 @@ func (l *Line) avoid(slot string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.taken[slot] = true
+}
+
+// free gives back a name of ours.
+func (l *Line) free(slot string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.taken, slot)
 }
 
 // errAgain says that the front has to look again: something moved. It never leaves the package.

@@ -30,7 +30,7 @@ func in(t *testing.T, l *Line, n int) []chan turn {
 	for i := range fronts {
 		fronts[i] = make(chan turn, 1)
 		go func() {
-			tn, err := l.enter(t.Context(), Claim{}.filled(), nil)
+			tn, err := l.enter(t.Context(), Claim{}.filled(), nil, nil)
 			if err != nil {
 				t.Errorf("caller %d: %v", i, err)
 			}
@@ -45,7 +45,7 @@ func TestTheFrontIsPassedOnInOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		_, l := lineOf()
-		if tn, err := l.enter(t.Context(), Claim{}.filled(), nil); err != nil || tn != (turn{}) {
+		if tn, err := l.enter(t.Context(), Claim{}.filled(), nil, nil); err != nil || tn != (turn{}) {
 			t.Fatalf("the first: %v, %v", tn, err)
 		}
 		en := &entry{key: "line/a"}
@@ -72,13 +72,13 @@ func TestACallerWhoGivesUpIsSkipped(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		_, l := lineOf()
-		if _, err := l.enter(t.Context(), Claim{}.filled(), nil); err != nil {
+		if _, err := l.enter(t.Context(), Claim{}.filled(), nil, nil); err != nil {
 			t.Fatal(err)
 		}
 		because := errors.New("because")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		gaveUp := make(chan error, 1)
-		go func() { _, err := l.enter(ctx, Claim{}.filled(), nil); gaveUp <- err }()
+		go func() { _, err := l.enter(ctx, Claim{}.filled(), nil, nil); gaveUp <- err }()
 		synctest.Wait()
 		front := in(t, l, 1)[0]
 		cancel(because)
@@ -96,13 +96,13 @@ func TestTheTurnOfACallerWhoGivesUpGoesOn(t *testing.T) {
 	for range 100 {
 		synctest.Test(t, func(t *testing.T) {
 			_, l := lineOf()
-			if _, err := l.enter(t.Context(), Claim{}.filled(), nil); err != nil {
+			if _, err := l.enter(t.Context(), Claim{}.filled(), nil, nil); err != nil {
 				t.Fatal(err)
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			first := make(chan bool, 1)
 			go func() {
-				_, err := l.enter(ctx, Claim{}.filled(), nil)
+				_, err := l.enter(ctx, Claim{}.filled(), nil, nil)
 				if err == nil {
 					l.pass(turn{})
 				}
@@ -123,7 +123,7 @@ func TestTheJanitorPausesForCallers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h, l := lineOf()
-		if _, err := l.enter(t.Context(), Claim{}.filled(), nil); err != nil {
+		if _, err := l.enter(t.Context(), Claim{}.filled(), nil, nil); err != nil {
 			t.Fatal(err)
 		}
 		// Without a connection no request can succeed, so the janitor would try for ever; keep it from starting one.
@@ -133,7 +133,7 @@ func TestTheJanitorPausesForCallers(t *testing.T) {
 		if l.busy || l.parked == nil {
 			t.Fatalf("busy %v, parked %v", l.busy, l.parked)
 		}
-		if tn, err := l.enter(t.Context(), Claim{}.filled(), nil); err != nil || tn.debt != d {
+		if tn, err := l.enter(t.Context(), Claim{}.filled(), nil, nil); err != nil || tn.debt != d {
 			t.Errorf("the caller got %v, %v", tn, err)
 		}
 		open(h, "line/") // what the clean-up would have
@@ -147,12 +147,12 @@ func TestAClosedHubEndsTheWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h, l := lineOf()
-		if _, err := l.enter(t.Context(), Claim{}.filled(), nil); err != nil {
+		if _, err := l.enter(t.Context(), Claim{}.filled(), nil, nil); err != nil {
 			t.Fatal(err)
 		}
 		over := errors.New("over")
 		ended := make(chan error, 1)
-		go func() { _, err := l.enter(t.Context(), Claim{}.filled(), nil); ended <- err }()
+		go func() { _, err := l.enter(t.Context(), Claim{}.filled(), nil, nil); ended <- err }()
 		synctest.Wait()
 		if err := h.Close(t.Context(), over); err != nil {
 			t.Fatal(err)
@@ -175,17 +175,17 @@ func TestSlotsAreFewAndReused(t *testing.T) {
 	t.Parallel()
 	_, l := lineOf()
 	e := epoch(0xabc)
-	if got := l.slot(e, ""); got != "line/abc" {
+	if got := l.slot(e, Claim{}.filled(), ""); got != "line/abc" {
 		t.Errorf("first slot %q", got)
 	}
-	if got := l.slot(e, "line/abc"); got != "line/abc-1" {
+	if got := l.slot(e, Claim{}.filled(), "line/abc"); got != "line/abc-1" {
 		t.Errorf("the other slot %q", got)
 	}
-	if got := l.slot(e, "line/abc-1"); got != "line/abc" {
+	if got := l.slot(e, Claim{}.filled(), "line/abc-1"); got != "line/abc" {
 		t.Errorf("back to %q", got)
 	}
 	l.avoid("line/abc")
-	if got := l.slot(e, "line/abc-1"); got != "line/abc-2" {
+	if got := l.slot(e, Claim{}.filled(), "line/abc-1"); got != "line/abc-2" {
 		t.Errorf("beside a foreign key %q", got)
 	}
 }

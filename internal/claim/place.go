@@ -1,6 +1,7 @@
 package claim
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"sync"
@@ -44,10 +45,24 @@ func openFor(h *hub.Hub, c Claim) *Line {
 	id := fmt.Sprintf("place %d in %s", n, c.Prefix)
 	return h.Share(id, func() (any, func()) {
 		l := newLine(h, id, c.Prefix)
-		l.place, l.tag = n, c.Tag
+		l.place = n
 		return l, func() {
 			p.free(n)
 			h.Unshare(all)
 		}
 	}).(*Line)
+}
+
+// enterGate waits until no earlier caller of the session waits in etcd for the same line, and returns what lets the next one in.
+func enterGate(ctx context.Context, h *hub.Hub, c Claim) (leave func(), err error) {
+	id := "gate of " + c.Prefix
+	gate := h.Share(id, func() (any, func()) { return newLine(h, id, c.Prefix), nil }).(*Line) // its queue alone is used
+	if _, err := gate.enter(ctx, c, nil, nil); err != nil {
+		gate.close()
+		return nil, err
+	}
+	return func() {
+		gate.pass(turn{})
+		gate.close()
+	}, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"etcdkit/internal/retry"
@@ -20,6 +21,21 @@ func (h *Held) Modified() (rev int64, sure bool) {
 	return s.mod, !s.doubt
 }
 
+// CheckRevision tells whether the key was last written at that revision by this hold, as a transaction read it that will fail if the key is
+// written after that. 0 is that of a key that is not there.
+func (h *Held) CheckRevision(rev int64) error {
+	known, sure := h.Modified() // after the read, so that nothing is read that is not known yet
+	switch {
+	case rev >= h.stake.rev && rev <= known:
+		return nil // an older one of ours fails when it is committed
+	case rev == 0 || sure:
+		return &session.LostError{Reason: session.Deleted}
+	}
+	// A write of ours may have happened since. Nobody but our session uses this name for a key, and only once the hold is over: so it
+	// is the key of this hold, if the hold is not over even now.
+	return h.Err()
+}
+
 // Rewrite gives the key another value. Its create revision, which is token and guard, stays. It returns the loss if the hold is lost, and
 // ErrUncertain if no answer came while ctx lived: then it may have happened, or may still, until the next Rewrite or the release.
 func (h *Held) Rewrite(ctx context.Context, value string) error {
@@ -30,21 +46,34 @@ func (h *Held) Rewrite(ctx context.Context, value string) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(h.ctx, func() { cancel(context.Cause(h.ctx)) })()
 	sent := false
+	var over error // that the hold is over: there is no use in trying again
 	err := s.line.hub.Do(ctx, "write "+s.key, func(ctx context.Context) error {
 		for {
-			if err := h.Err(); err != nil {
-				return err
+			if over = h.Err(); over != nil {
+				return nil
 			}
 			sent = true
 			again, err := s.write(ctx, value)
+			switch {
+			case errors.Is(err, session.ErrLost):
+				over = err
+				return nil
+			case errors.Is(err, rpctypes.ErrLeaseNotFound):
+				s.line.hub.Suspect()
+			}
 			if !again {
 				return err
 			}
 		}
 	})
 	switch {
-	case err == nil || errors.Is(err, session.ErrLost) || retry.Of(err) == retry.Never || !sent:
+	case err == nil:
+		return over
+	case retry.Of(err) == retry.Never || !sent:
 		return err
 	case h.Err() != nil:
 		return h.Err()
@@ -56,7 +85,7 @@ func (h *Held) Rewrite(ctx context.Context, value string) error {
 // has to be called again if an earlier write of ours had happened after all.
 func (s *stake) write(ctx context.Context, value string) (again bool, err error) {
 	s.mu.Lock()
-	known := s.mod
+	known, doubted := s.mod, s.doubt
 	s.doubt = true
 	s.mu.Unlock()
 	resp, err := s.line.hub.Client.Txn(ctx).
@@ -65,6 +94,7 @@ func (s *stake) write(ctx context.Context, value string) (again bool, err error)
 		Else(clientv3.OpGet(s.key)).
 		Commit()
 	if err != nil {
+		s.trust(err, doubted)
 		return false, err
 	}
 	mod := resp.Header.Revision
@@ -84,23 +114,38 @@ func (s *stake) write(ctx context.Context, value string) (again bool, err error)
 	return again, nil
 }
 
+// trust takes note of a write that failed for certain: nothing is in doubt that was not before.
+func (s *stake) trust(err error, doubted bool) {
+	if class := retry.Of(err); class == retry.Never || class == retry.DidNot {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.doubt = doubted
+	}
+}
+
+// ErrShared says that a hold is shared already.
+var ErrShared = errors.New("it is shared already")
+
 // Downgrade makes an exclusive hold a shared one, without a moment in between, and lets in who waited for that in this session. Token and
-// guard stay.
+// guard stay. After ErrUncertain it may be shared or not, and can be called again.
 func (h *Held) Downgrade(ctx context.Context) error {
+	if !h.Exclusive() {
+		return ErrShared
+	}
 	if err := h.Rewrite(ctx, shared); err != nil {
 		return err
 	}
 	l := h.stake.line
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	h.stake.rule = Shared
 	if l.stake == h.stake && h.stake.ctx.Err() == nil {
-		h.stake.rule = Shared
-		l.admitLocked(h.stake)
+		l.shareLocked(h.stake)
 	}
 	return nil
 }
 
-// Exclusive tells whether nobody else holds beside this one.
+// Exclusive tells whether nobody else holds beside this one, as far as is known.
 func (h *Held) Exclusive() bool {
 	l := h.stake.line
 	l.mu.Lock()

@@ -12,6 +12,10 @@ import (
 type Rule interface {
 	// value is what our key says, unless the claim does.
 	value() string
+	// mark and tag are what the rule puts before and behind the name of a slot, so that names alone tell what others have to know, and
+	// need no read of the values.
+	mark() string
+	tag() string
 	// reads are the operations that tell what stands before a key: one that was created at the revision rev, or, if that is 0, one that
 	// is put next in the same transaction.
 	reads(l *Line, rev int64) []clientv3.Op
@@ -28,12 +32,16 @@ type obstacle struct {
 	key, end string                     // end is "" for one key
 	passed   func(*clientv3.Event) bool // only a look can tell whether ours is the first then
 	puts     bool                       // puts matter too
+	also     []*obstacle                // others, of which any may be passed instead
+	refused  error                      // not nil: there is nothing to wait for, our key will never hold
 }
 
-// A glimpse is either a key that keeps ours from holding at once, or a compare that is true as long as none does.
+// A glimpse is either a key that keeps ours from holding at once, or compares that are true as long as none does, or why ours never
+// will.
 type glimpse struct {
 	culprit *mvccpb.KeyValue
-	room    clientv3.Cmp
+	room    []clientv3.Cmp
+	refused error
 }
 
 // Exclusive is the rule of etcd's own locks and elections: the oldest key holds.
@@ -46,6 +54,10 @@ type exclusiveRule struct{}
 const exclusive = "exclusive"
 
 func (exclusiveRule) value() string { return exclusive }
+
+func (exclusiveRule) mark() string { return "" }
+
+func (exclusiveRule) tag() string { return "" }
 
 func (exclusiveRule) shares() bool { return false }
 
@@ -74,7 +86,7 @@ func (exclusiveRule) glimpse(ctx context.Context, l *Line) (glimpse, error) {
 	if len(resp.Kvs) > 0 {
 		return glimpse{culprit: resp.Kvs[0]}, nil
 	}
-	return glimpse{room: l.empty()}, nil
+	return glimpse{room: []clientv3.Cmp{l.empty()}}, nil
 }
 
 // untilDeleted is the obstacle of one key that was created at rev. An older delete is one of the slot's earlier use, which a lagging member

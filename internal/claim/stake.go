@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"etcdkit/internal/hub"
@@ -27,12 +28,14 @@ type stake struct {
 	timer  *time.Timer   // that begins to watch the key
 	pen    chan struct{} // holds a token while the key's value is written anew
 
-	holders int // protected by the line's mutex
+	holders int  // protected by the line's mutex
+	aside   bool // the line goes on without it; protected by the line's mutex as long as there are holders
 
 	mu    sync.Mutex // protects what follows
 	value string
 	mod   int64 // the key's modification revision, as far as is known
 	doubt bool  // a write with an unknown outcome may have changed it, or may yet
+	given bool  // a transfer with an unknown outcome may have deleted it
 }
 
 // watchAfter is the age from which a hold watches its own key. Most holds are shorter, and cost nothing.
@@ -51,7 +54,7 @@ func (f *front) hold(ctx context.Context, e hub.Epoch, asked time.Time) *Held {
 	f.reopen() // until the stake passes the line on
 	f.mu.Lock()
 	f.stake = s
-	f.admitLocked(s)
+	f.shareLocked(s)
 	f.mu.Unlock()
 	s.timer = time.AfterFunc(watchAfter, func() { f.hub.Go(s.watch) })
 	s.stop = context.AfterFunc(s.ctx, s.lost)
@@ -83,13 +86,32 @@ func (s *stake) finish() bool {
 // here is granted the line.
 func (s *stake) lost() {
 	s.timer.Stop()
-	t := turn{debt: &debt{epoch: s.epoch, key: s.key, rev: s.rev}}
-	if cause := context.Cause(s.ctx); errors.Is(cause, session.ErrClosed) {
-		t = turn{} // the lease is being revoked, and the key with it
-	} else {
+	cause, aside := context.Cause(s.ctx), s.steppedAside()
+	closed := errors.Is(cause, session.ErrClosed) // the lease is being revoked, and the key with it
+	if !closed {
 		s.line.hub.Log.Warn("lost a claim", "key", s.key, "error", cause)
 	}
-	s.pass(t)
+	switch {
+	case aside && closed:
+		s.line.close()
+	case aside:
+		s.line.removeLater(s.remains())
+	case closed:
+		s.pass(turn{})
+	default:
+		s.pass(turn{debt: s.remains()})
+	}
+}
+
+// missing is nil if it is known why the key was not there any more when it was to be deleted, or it was.
+func (s *stake) missing(sure bool) error {
+	if sure {
+		return nil
+	}
+	if err := s.epoch.Err(); err != nil { // the lease went, and the key with it
+		return err
+	}
+	return &session.LostError{Reason: session.Deleted}
 }
 
 // pass ends the stake: the line goes on.
@@ -104,8 +126,7 @@ func (s *stake) watch(context.Context) {
 	for s.ctx.Err() == nil {
 		gone, err := s.watchOnce()
 		if gone {
-			s.cancel(&session.LostError{Reason: session.Deleted})
-			s.line.hub.Suspect() // perhaps the whole lease is gone
+			s.gone()
 			return
 		}
 		s.line.hub.Log.Debug("the watch of a held key ended; opening another", "key", s.key, "error", err)
@@ -113,6 +134,17 @@ func (s *stake) watch(context.Context) {
 			return
 		}
 	}
+}
+
+// gone ends the stake: its key was not there.
+func (s *stake) gone() {
+	s.cancel(&session.LostError{Reason: session.Deleted})
+	s.line.hub.Suspect() // perhaps the whole lease is gone
+}
+
+// isIn tells whether a read of the key found the very one.
+func (s *stake) isIn(kvs []*mvccpb.KeyValue) bool {
+	return len(kvs) > 0 && kvs[0].CreateRevision == s.rev
 }
 
 // watchOnce is true if the key is seen to be gone.
@@ -128,7 +160,7 @@ func (s *stake) watchOnce() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if len(resp.Kvs) == 0 || resp.Kvs[0].CreateRevision != s.rev {
+	if !s.isIn(resp.Kvs) {
 		return true, nil
 	}
 	err = awaitEvent(ctx, w, untilDeleted(s.key, s.rev).passed)

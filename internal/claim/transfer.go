@@ -47,7 +47,7 @@ func (s *stake) giveAway(ctx context.Context, ahead []Owner, target Owner, also 
 		then = append(then, clientv3.OpDelete(o.Key))
 	}
 	then = append(then, also...)
-	doubt, moved := false, false
+	doubt, moved, gone := false, false, false
 	err := s.line.hub.Do(ctx, "transfer "+s.line.prefix, func(ctx context.Context) error {
 		resp, err := s.line.hub.Client.Txn(ctx).If(cmps...).Then(then...).Else(clientv3.OpGet(s.key)).Commit()
 		if err != nil {
@@ -57,15 +57,20 @@ func (s *stake) giveAway(ctx context.Context, ahead []Owner, target Owner, also 
 		if !resp.Succeeded {
 			kvs := resp.Responses[0].GetResponseRange().Kvs
 			there := len(kvs) > 0 && kvs[0].CreateRevision == s.rev
-			if !there && !doubt {
-				return &session.LostError{Reason: session.Deleted}
-			}
-			moved = there
+			gone, moved = !there && !doubt, there
 		}
 		return nil
 	})
-	if err == nil && moved {
-		err = ErrMoved
+	switch {
+	case err != nil:
+		s.mu.Lock()
+		s.given = s.given || doubt
+		s.mu.Unlock()
+		return err
+	case gone: // told here, since it would be tried again there
+		return &session.LostError{Reason: session.Deleted}
+	case moved:
+		return ErrMoved
 	}
-	return err
+	return nil
 }

@@ -2,6 +2,8 @@ package claim
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,19 +28,18 @@ func (e *BusyError) Unwrap() error { return ErrBusy }
 // what an earlier caller left: that is no holder.
 func (l *Line) tryAcquire(ctx context.Context, c Claim) (*Held, error) {
 	asked := time.Now()
-	if held, err := l.join(ctx, c, asked); held != nil || err != nil {
+	held, refused, err := l.join(ctx, c, asked)
+	switch {
+	case held != nil || err != nil:
 		return held, err
+	case refused != nil:
+		return nil, l.busyWith(ctx, refused.by)
 	}
-	t, err := l.enter(ctx, c, func() error {
-		if l.busy && (!l.tidying || len(l.waiters) > 0) {
-			return &BusyError{Owner: l.ownLocked()}
-		}
-		return nil
-	})
+	t, err := l.enter(ctx, c, nil, func() error { return l.admitLocked(c) })
 	if err != nil {
 		return nil, err
 	}
-	if t.join != nil { // behind the janitor came a reader, and then we
+	if t.join != nil {
 		return t.join.held(ctx, asked), nil
 	}
 	f := &front{Line: l, claim: c, turn: t}
@@ -49,6 +50,23 @@ func (l *Line) tryAcquire(ctx context.Context, c Claim) (*Held, error) {
 		}
 	}
 	return l.lead(ctx, f, "try", (*front).glance)
+}
+
+// errElsewhere says that somebody of this session is on his way into the line, and that it is not known whether he is in the way of those
+// who could hold beside him: a key of their own will tell.
+var errElsewhere = errors.New("the place is taken")
+
+// admitLocked says what is in the way of a caller who does not wait.
+func (l *Line) admitLocked(c Claim) error {
+	switch {
+	case !l.busy || l.tidying && len(l.waiters) == 0:
+		return nil
+	case !c.Rule.shares():
+		return &BusyError{Owner: l.ownLocked()}
+	case l.stake != nil && l.stake.sharesLocked():
+		return nil
+	}
+	return errElsewhere
 }
 
 // ownLocked describes this session as the one that keeps the line busy.
@@ -97,10 +115,13 @@ func (f *front) glimpse(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if seen.culprit != nil {
+	switch {
+	case seen.refused != nil:
+		return seen.refused
+	case seen.culprit != nil:
 		return f.busyWith(ctx, seen.culprit)
 	}
-	f.room = &seen.room
+	f.room = seen.room
 	return nil
 }
 
@@ -158,12 +179,9 @@ func (f *front) putAlone(ctx context.Context, e hub.Epoch) error {
 			return err
 		}
 	}
-	slot := f.slot(e, "")
+	slot := f.slot(e, f.claim, "")
 	fence, rev := f.hub.Fence(e)
-	resp, err := f.hub.Client.Txn(ctx).
-		If(fence, *f.room).
-		Then(f.claim.put(slot, e)).
-		Commit()
+	resp, err := f.send(ctx, append(slices.Clip(f.room), fence, absent(slot)), f.claim.put(slot, e))
 	switch {
 	case err != nil:
 		f.owe(e, slot, rev, err)

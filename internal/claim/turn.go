@@ -5,15 +5,15 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"etcdkit/session"
+	"etcdkit/internal/retry"
 )
 
 // handOver deletes a key that held, and puts the next local caller's key in the same transaction if one waits. What it returns is for
 // the next front, with or without an error.
 func (l *Line) handOver(ctx context.Context, s *stake) (turn, error) {
-	d := &debt{epoch: s.epoch, key: s.key, rev: s.rev}
+	d := s.remains()
 	if c, ok := l.queued(); ok {
-		next := l.slot(s.epoch, s.key)
+		next := l.slot(s.epoch, c, s.key)
 		en, err := l.turnTo(ctx, s, c, next)
 		if en != nil {
 			return turn{entry: en}, nil
@@ -26,12 +26,8 @@ func (l *Line) handOver(ctx context.Context, s *stake) (turn, error) {
 		return turn{debt: d}, err
 	case found != nil:
 		return turn{entry: found}, nil
-	case !sure && s.epoch.Err() != nil: // the lease went, and the key with it
-		return turn{}, s.epoch.Err()
-	case !sure:
-		return turn{}, &session.LostError{Reason: session.Deleted}
 	}
-	return turn{}, nil
+	return turn{}, s.missing(sure)
 }
 
 // turnTo is the transaction of a turn: the key that held goes, the next one joins the end of the line, and between the two it is read what
@@ -40,6 +36,8 @@ func (l *Line) handOver(ctx context.Context, s *stake) (turn, error) {
 // again by itself.
 func (l *Line) turnTo(ctx context.Context, s *stake, c Claim, next string) (*entry, error) {
 	fence, _ := l.hub.Fence(s.epoch)
+	ctx, cancel := new(retry.Patience).Try(ctx)
+	defer cancel()
 	then := []clientv3.Op{clientv3.OpDelete(s.key)}
 	then = append(then, c.Rule.reads(l, 0)...)
 	resp, err := l.hub.Client.Txn(ctx).

@@ -3,6 +3,8 @@ package claim
 import (
 	"context"
 	"errors"
+	"slices"
+	"sync"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -43,9 +45,7 @@ func (f *front) await(ctx context.Context, e hub.Epoch) error {
 func (f *front) look(ctx context.Context) (bool, error) {
 	en := f.entry
 	own := clientv3.OpGet(en.key, clientv3.WithKeysOnly())
-	resp, err := f.hub.Client.Txn(ctx).
-		Then(append(f.claim.Rule.reads(f.Line, en.rev), own)...).
-		Commit()
+	resp, err := f.send(ctx, nil, append(f.claim.Rule.reads(f.Line, en.rev), own)...)
 	if err != nil {
 		return false, err
 	}
@@ -63,22 +63,60 @@ func (f *front) look(ctx context.Context) (bool, error) {
 // outwait returns when what is in our way may be gone; unless it is true, only a look can tell whether our key now holds. A watch
 // that ends is no release.
 func (f *front) outwait(ctx context.Context) (first bool, err error) {
+	en, o := f.entry, f.entry.ahead
+	if o.refused != nil {
+		return false, o.refused
+	}
+	var watching sync.WaitGroup
+	defer watching.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	en, o := f.entry, f.entry.ahead
-	w, err := f.hub.Lines.Watch(ctx, f.hub.Client, o.key, o.options()...)
+	watches, rev, err := f.watch(ctx, o.all())
 	if err != nil {
 		return false, err
 	}
-	if w.Revision > en.seen { // something was written between the read and the watch: it may have been what is waited for
+	if rev > en.seen { // something was written between the read and the watch: it may have been what is waited for
 		if first, err := f.look(ctx); err != nil || first || !en.ahead.watchedBy(o) {
 			return first, err
 		}
 		o = en.ahead
 	}
 	en.ahead = nil
-	return false, awaitEvent(ctx, w, o.passed)
+	sights := o.all()
+	if len(watches) == 1 {
+		return false, awaitEvent(ctx, watches[0], sights[0].passed)
+	}
+	passed := make(chan error, len(watches))
+	for i, w := range watches {
+		watching.Go(func() { passed <- awaitEvent(ctx, w, sights[i].passed) })
+	}
+	return false, <-passed
 }
+
+// watch watches all obstacles. It returns the revision behind which each of them tells everything.
+func (f *front) watch(ctx context.Context, sights []*obstacle) ([]*stream.Watch, int64, error) {
+	watches, errs := make([]*stream.Watch, len(sights)), make([]error, len(sights))
+	var opening sync.WaitGroup
+	open := func(i int) {
+		watches[i], errs[i] = f.hub.Lines.Watch(ctx, f.hub.Client, sights[i].key, sights[i].options()...)
+	}
+	for i := 1; i < len(sights); i++ {
+		opening.Go(func() { open(i) })
+	}
+	open(0)
+	opening.Wait()
+	rev := int64(0)
+	for i, err := range errs {
+		if err != nil {
+			return nil, 0, err
+		}
+		rev = max(rev, watches[i].Revision)
+	}
+	return watches, rev, nil
+}
+
+// all is the obstacle and the others, of which any may be passed.
+func (o *obstacle) all() []*obstacle { return append([]*obstacle{o}, o.also...) }
 
 // options are those of the watch of an obstacle.
 func (o *obstacle) options() []clientv3.OpOption {
@@ -92,9 +130,11 @@ func (o *obstacle) options() []clientv3.OpOption {
 	return opts
 }
 
-// watchedBy tells whether the watch of another obstacle tells of this one too.
+// watchedBy tells whether the watches of another obstacle tell of this one too.
 func (o *obstacle) watchedBy(other *obstacle) bool {
-	return o.key == other.key && o.end == other.end && o.puts == other.puts
+	return o.refused == nil && slices.EqualFunc(o.all(), other.all(), func(a, b *obstacle) bool {
+		return a.key == b.key && a.end == b.end && a.puts == b.puts
+	})
 }
 
 // awaitEvent returns nil when an event came that makes passed true.

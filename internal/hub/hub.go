@@ -71,6 +71,8 @@ type Hub struct {
 	Config
 	// Lines and Holds are the gRPC streams for the watches of those who wait and of those who hold.
 	Lines, Holds *stream.Stream
+	// mirrors are those of mirrors, which share them by their prefixes: however many there are, there are few streams.
+	mirrors [mirrorStreams]*stream.Stream
 
 	ctx    context.Context // ends when the hub closes
 	cancel context.CancelCauseFunc
@@ -93,6 +95,9 @@ func New(c Config) *Hub {
 		Holds:  stream.New("hold"),
 		shared: make(map[string]*share),
 		ended:  make(map[string]int),
+	}
+	for i := range h.mirrors {
+		h.mirrors[i] = stream.New("mirror")
 	}
 	h.ctx, h.cancel = context.WithCancelCause(context.Background())
 	return h
@@ -145,6 +150,7 @@ func (h *Hub) Close(ctx context.Context, cause error) error {
 
 	done := make(chan struct{})
 	go func() { h.group.Wait(); close(done) }() // it ends with the group, whose goroutines all obey h.ctx
+	defer h.closeMirrors()
 	defer h.Holds.Close()
 	defer h.Lines.Close()
 	select {
@@ -175,14 +181,35 @@ func (h *Hub) ReleaseContext(ctx context.Context, deadline time.Time) (context.C
 	}
 }
 
-// Do runs an operation that may be sent again until it is answered, and tells the log and the hooks of each failure.
+// Do runs an operation that may be sent again until it is answered, and tells the log and the hooks of each failure. See retry.Do.
 func (h *Hub) Do(ctx context.Context, op string, f func(context.Context) error) error {
-	return retry.Do(ctx, func(ctx context.Context) error {
-		err := f(ctx)
-		if err != nil && ctx.Err() == nil {
-			h.Log.Debug("request failed", "op", op, "error", err)
-			h.Hooks.Retried(op, err)
-		}
-		return err
-	})
+	ctx, cancel := h.bound(ctx)
+	defer cancel()
+	return retry.Do(ctx, func(ctx context.Context) error { return h.told(ctx, op, f(ctx)) })
+}
+
+// Loop is Do for an operation that waits for what others do. See retry.Loop.
+func (h *Hub) Loop(ctx context.Context, op string, f func(context.Context) error) error {
+	ctx, cancel := h.bound(ctx)
+	defer cancel()
+	return retry.Loop(ctx, func(ctx context.Context) error { return h.told(ctx, op, f(ctx)) })
+}
+
+// bound returns a context that ends with ctx or with the hub: a closed client is never of use again.
+func (h *Hub) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(h.ctx, func() { cancel(context.Cause(h.ctx)) })
+	return ctx, func() {
+		stop()
+		cancel(nil)
+	}
+}
+
+// told tells of a failure, unless it is the end of who asked.
+func (h *Hub) told(ctx context.Context, op string, err error) error {
+	if err != nil && ctx.Err() == nil {
+		h.Log.Debug("request failed", "op", op, "error", err)
+		h.Hooks.Retried(op, err)
+	}
+	return err
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"sync"
 
 	"etcdkit/internal/mirror"
+	"etcdkit/internal/stream"
 )
 
 // errUnused ends a mirror that nobody uses any more.
@@ -31,6 +33,7 @@ func (h *Hub) mirror(what string, open func() *mirror.Mirror) (m *mirror.Mirror,
 	shared := h.Share(key, func() (any, func()) {
 		ctx, cancel := context.WithCancelCause(h.ctx)
 		run := &mirrorRun{Mirror: open()}
+		run.Stream = h.streamFor(what)
 		run.start = sync.OnceFunc(func() {
 			h.Go(func(context.Context) {
 				_ = run.Run(ctx) // who waits for the mirror gets the error
@@ -43,6 +46,22 @@ func (h *Hub) mirror(what string, open func() *mirror.Mirror) (m *mirror.Mirror,
 	}).(*mirrorRun)
 	shared.start() // not in open, which runs under the hub's lock
 	return shared.Mirror, func() { h.Unshare(key) }
+}
+
+// mirrorStreams is a compromise: a stream that hangs takes all its watches with it, and each stream costs client and server memory.
+const mirrorStreams = 4
+
+// streamFor returns the stream on which that is watched.
+func (h *Hub) streamFor(what string) *stream.Stream {
+	sum := fnv.New32a()
+	_, _ = sum.Write([]byte(what)) // never fails
+	return h.mirrors[sum.Sum32()%mirrorStreams]
+}
+
+func (h *Hub) closeMirrors() {
+	for _, s := range h.mirrors {
+		s.Close()
+	}
 }
 
 // retire sees to it that a mirror that has ended by itself is not handed out any more: what was in its way may be gone.

@@ -104,10 +104,11 @@ func (m *Mirror) requestProgress(ctx context.Context, w *stream.Watch) error {
 	return nil
 }
 
-// rest waits until the next check is due, or the connection breaks: the watch itself would say nothing and try for ever.
+// rest waits until the next check is due, or the connection breaks: the watch itself would say nothing and try for ever. It may have
+// broken just after the last answer came.
 func (m *Mirror) rest(ctx context.Context, d time.Duration) {
 	conn := m.client.ActiveConnection()
-	broken := conn != nil && conn.GetState() != connectivity.Ready // since the check, or it would not have passed
+	broken := conn != nil && conn.GetState() != connectivity.Ready
 	if broken {
 		m.doubt(errDisconnected)
 		d = min(d, recheck)

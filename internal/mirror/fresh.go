@@ -26,12 +26,19 @@ func (m *Mirror) Stale() time.Duration {
 // confirm notes that the state is the one of a read begun at that time, or newer.
 func (m *Mirror) confirm(at time.Time) {
 	m.mu.Lock()
-	told := m.fresh.told
-	m.fresh = freshness{proof: at}
+	again, wake := m.confirmLocked(at)
 	m.mu.Unlock()
-	if told {
+	wakeAll(wake)
+	if again {
 		m.log.Info("mirror is in step again")
 	}
+}
+
+// confirmLocked is confirm, and returns whether the log was told of the doubt, and whom to wake.
+func (m *Mirror) confirmLocked(at time.Time) (again bool, wake []*subscription) {
+	again = m.fresh.told
+	m.fresh = freshness{proof: at}
+	return again, m.turnLocked()
 }
 
 // doubt notes that the state may be old, and why. The log is told once for each outage.
@@ -43,6 +50,8 @@ func (m *Mirror) doubt(err error) {
 	}
 	m.fresh.stale, m.fresh.told = true, true
 	m.last = err
+	wake := m.turnLocked()
 	m.mu.Unlock()
+	wakeAll(wake)
 	m.log.Log(context.Background(), level, "mirror is out of step", "error", err)
 }

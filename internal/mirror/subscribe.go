@@ -15,6 +15,7 @@ type subscription struct {
 	pending  diff
 	due      bool // there is an update, even if it is empty: the first
 	resynced bool
+	steps    *steps // of a walk over changes; nil for one over updates
 }
 
 // subscriptions are in a map by key, so that a change is told to those whom it is about without asking the others.
@@ -33,22 +34,25 @@ func (all subscriptions) remove(s *subscription) {
 
 // Updates walks from the whole state, as the first update, to each difference, as it comes. A consumer that is slower than the
 // changes gets them folded. The last pair is nil and an error: the cause of ctx's end, or that of Run.
-func (m *Mirror) Updates(ctx context.Context) iter.Seq2[*Update, error] {
-	return m.updates(ctx, "")
-}
+func (m *Mirror) Updates(ctx context.Context) iter.Seq2[*Update, error] { return m.walk(ctx, "", nil) }
 
 // UpdatesOf is Updates about one key: whatever else changes costs it nothing, so that a thousand keys can be followed apart.
 func (m *Mirror) UpdatesOf(ctx context.Context, key string) iter.Seq2[*Update, error] {
-	return m.updates(ctx, key)
+	return m.walk(ctx, key, nil)
 }
 
-func (m *Mirror) updates(ctx context.Context, key string) iter.Seq2[*Update, error] {
+// walk is Updates, about one key if there is one, or Changes if there are steps.
+func (m *Mirror) walk(ctx context.Context, key string, each func() *steps) iter.Seq2[*Update, error] {
 	return func(yield func(*Update, error) bool) {
 		if err := m.Ready(ctx); err != nil {
 			yield(nil, err)
 			return
 		}
-		s := m.subscribe(key)
+		s := newSubscription(key)
+		if each != nil {
+			s.steps = each()
+		}
+		m.subscribe(s)
 		defer m.unsubscribe(s)
 		for {
 			u, err := m.next(ctx, s)
@@ -59,20 +63,23 @@ func (m *Mirror) updates(ctx context.Context, key string) iter.Seq2[*Update, err
 	}
 }
 
-func (m *Mirror) subscribe(key string) *subscription {
-	s := &subscription{wake: make(chan struct{}, 1), key: key, due: true}
+func newSubscription(key string) *subscription {
+	return &subscription{wake: make(chan struct{}, 1), key: key, due: true}
+}
+
+func (m *Mirror) subscribe(s *subscription) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	switch item := m.state.items[key]; {
-	case key == "":
+	switch item := m.state.items[s.key]; {
+	case s.key == "":
 		s.pending = between(nil, m.state.items)
 	case item != nil:
-		s.pending = diff{key: {nil, item}}
+		s.pending = diff{s.key: {nil, item}}
 	default:
 		s.pending = diff{}
 	}
 	m.subs.add(s)
-	return s
+	s.steps.begin(s.pending, m.state.revision, m.fresh)
 }
 
 func (m *Mirror) unsubscribe(s *subscription) {
@@ -110,6 +117,10 @@ func (m *Mirror) next(ctx context.Context, s *subscription) (*Update, error) {
 // take returns what a subscription was not told yet, nil if that is nothing.
 func (m *Mirror) take(s *subscription) *Update {
 	m.mu.Lock()
+	if s.steps != nil {
+		defer m.mu.Unlock()
+		return s.steps.take()
+	}
 	if !s.due && len(s.pending) == 0 {
 		m.mu.Unlock()
 		return nil
@@ -126,8 +137,12 @@ func (m *Mirror) deliverLocked(d diff, resynced bool) (wake []*subscription) {
 		return nil
 	}
 	for _, s := range m.subs[""] {
-		s.pending.merge(d)
 		wake = append(wake, s)
+		if s.steps != nil {
+			s.steps.add(d, m.state.revision, resynced)
+			continue
+		}
+		s.pending.merge(d)
 	}
 	for key, c := range d {
 		for _, s := range m.subs[key] {

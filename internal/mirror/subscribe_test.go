@@ -125,7 +125,8 @@ func TestUpdatesAcrossLists(t *testing.T) {
 	play(t, func(t *testing.T) {
 		s := newScript()
 		m, _ := start(t, s)
-		early, late := newWalk(t, t.Context(), m), m.subscribe("")
+		early, late := newWalk(t, t.Context(), m), newSubscription("")
+		m.subscribe(late)
 		early.expect("10: +p/a5")
 		s.turn(func() { s.list, s.check = listOf(20, put("p/b", 15)), checkOf(header(20)) })
 		s.send(clientv3.WatchResponse{Canceled: true, CompactRevision: 18})

@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"context"
+	"iter"
 	"sync"
 	"time"
 
@@ -41,7 +42,7 @@ func (m *Mirror) watch(ctx context.Context) (w *stream.Watch, hangUp func(), err
 	defer stop()
 	// From the last change, not from the last notification of progress: that has run ahead of events in old servers
 	// (etcd-io/etcd#15220). Fragments are put together by the client, and keep the responses below its limit.
-	w, err = m.stream.Watch(watching, m.client, m.prefix, clientv3.WithRange(m.bound), clientv3.WithRev(m.applied()+1),
+	w, err = m.Stream.Watch(watching, m.client, m.prefix, clientv3.WithRange(m.bound), clientv3.WithRev(m.applied()+1),
 		clientv3.WithProgressNotify(), clientv3.WithFragment())
 	return w, func() { cancel(nil) }, err
 }
@@ -53,15 +54,15 @@ func (m *Mirror) resync(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := m.adopt(l, known); err != nil {
+	if err := m.adopt(l, known, begun); err != nil {
 		return err
 	}
 	m.listed = true
-	m.confirm(begun)
 	return nil
 }
 
-func (m *Mirror) adopt(l *listing, known int64) error {
+// adopt takes a list over whose read began at that time. Whoever sees the new state sees that it is in step, too.
+func (m *Mirror) adopt(l *listing, known int64, begun time.Time) error {
 	m.mu.Lock()
 	err := m.lineage.check(l.header, known)
 	if err != nil {
@@ -73,8 +74,13 @@ func (m *Mirror) adopt(l *listing, known int64) error {
 	d := m.state.replace(l.items, l.header.GetRevision())
 	m.seen = max(m.seen, m.state.revision)
 	wake := m.deliverLocked(d, true)
+	again, turned := m.confirmLocked(begun)
 	m.mu.Unlock()
 	wakeAll(wake)
+	wakeAll(turned)
+	if again {
+		m.log.Info("mirror is in step again")
+	}
 	if first {
 		close(m.ready)
 	}
@@ -108,12 +114,17 @@ func (m *Mirror) receive(resp *clientv3.WatchResponse) error {
 		m.mu.Unlock()
 		return err
 	}
-	d, dropped := m.state.apply(resp.Events)
+	var wake []*subscription
+	dropped := 0
+	for events := range transactions(resp.Events) {
+		d, old := m.state.apply(events)
+		dropped += old
+		wake = append(wake, m.deliverLocked(d, false)...)
+	}
 	m.seen = max(m.seen, m.state.revision)
 	if resp.IsProgressNotify() { // only of this: the header of a response with events can be ahead of the last of them
 		m.seen = max(m.seen, resp.Header.GetRevision())
 	}
-	wake := m.deliverLocked(d, false)
 	m.mu.Unlock()
 
 	wakeAll(wake)
@@ -125,6 +136,22 @@ func (m *Mirror) receive(resp *clientv3.WatchResponse) error {
 		m.log.Debug("mirror dropped events that it had already", "events", dropped)
 	}
 	return nil
+}
+
+// transactions walks over the events of each transaction. They stand together, and a transaction is never split over two responses.
+func transactions(events []*clientv3.Event) iter.Seq[[]*clientv3.Event] {
+	return func(yield func([]*clientv3.Event) bool) {
+		for len(events) > 0 {
+			n := 1
+			for n < len(events) && events[n].Kv.ModRevision == events[0].Kv.ModRevision {
+				n++
+			}
+			if !yield(events[:n]) {
+				return
+			}
+			events = events[n:]
+		}
+	}
 }
 
 // applied returns the revision of the state.

@@ -10,8 +10,18 @@ import (
 // returns tells what all tries together may have done: it is Unknown if one of them was, whatever came after.
 //
 // op must be harmless when it is run again after it was applied. It answers for its own special cases: to a revocation, for
-// example, ErrLeaseNotFound is success, and here it would be tried again. One try is bounded by ctx alone.
+// example, ErrLeaseNotFound is success, and here it would be tried again. Each try is one request, or few, and bounded by a Patience.
 func Do(ctx context.Context, op func(ctx context.Context) error) error {
+	var patience Patience
+	return Loop(ctx, func(ctx context.Context) error {
+		ctx, cancel := patience.Try(ctx)
+		defer cancel()
+		return op(ctx)
+	})
+}
+
+// Loop is Do for an op that waits for what others do: one try is bounded by ctx alone.
+func Loop(ctx context.Context, op func(ctx context.Context) error) error {
 	var pause Backoff
 	outcome := &gaveUpError{class: DidNot}
 	for ctx.Err() == nil {

@@ -20,6 +20,10 @@ import (
 	"google.golang.org/grpc/metadata"
 )
 
+// breath is the time in which one request for progress serves all watches on a stream, since all of them get the answer: without it, what
+// n watches ask costs n times n answers.
+const breath = 50 * time.Millisecond
+
 // patience is how long a connected client may take to create a watch. A thousand of them on one stream take 0.1 s.
 const patience = 5 * time.Second
 
@@ -34,8 +38,9 @@ var (
 type Stream struct {
 	name       string
 	generation atomic.Uint64
-	last       atomic.Pointer[Watch] // the last one that was tried; nil before the first
-	givenUp    atomic.Bool           // a watch was given up before it was created
+	last       atomic.Pointer[Watch]     // the last one that was tried; nil before the first
+	givenUp    atomic.Bool               // a watch was given up before it was created
+	asked      atomic.Pointer[time.Time] // when progress was last requested; nil before the first time
 }
 
 // New returns a Stream that no other shares, whatever its name: that is for who reads the server's traffic.
@@ -136,9 +141,14 @@ func (w *Watch) Replace() {
 }
 
 // RequestProgress asks the server to say how far this stream's watches have come. The answer is one of Responses without events,
-// and comes only if none of them has events outstanding. The watch's context must not end meanwhile: where the client finds no
+// and comes only if none of them has events outstanding. If another one asked just before, nothing is done: whoever finds that answer too old
+// asks again. The watch's context must not end meanwhile: where the client finds no
 // stream to ask on it opens one, and a stream that never had a watch is never closed.
 func (w *Watch) RequestProgress(ctx context.Context) error {
+	last, now := w.stream.asked.Load(), time.Now()
+	if last != nil && now.Sub(*last) < breath || !w.stream.asked.CompareAndSwap(last, &now) {
+		return nil
+	}
 	return w.client.RequestProgress(metadata.NewOutgoingContext(ctx, w.stream.metadata(w.generation)))
 }
 

@@ -1,0 +1,135 @@
+package main
+
+// ofClaim are mutants of package claim: who is granted a line, and what is left behind.
+var ofClaim = []mutant{
+	{
+		name: "whoever comes is the first", breaks: "L3",
+		file: "internal/claim/front.go", old: `first: ahead == nil`, new: `first: true`,
+		pkg: "integration", test: "TestMutexExcludes",
+	},
+	{
+		name: "TryLock takes a line that is no longer empty", breaks: "L3",
+		file: "internal/claim/rule.go", old: `.WithRange(l.end), "=", 0)`, new: `.WithRange(l.end), ">", -1)`,
+		pkg: "integration", test: "TestTryLockIsOvertaken",
+	},
+	{
+		name: "a foreign key in a slot is taken for ours", breaks: "L3",
+		file: "internal/claim/front.go", old: `ours(kvs, e.ID(), f.claim.Value)`, new: `kvs[0]`,
+		pkg: "integration", test: "TestForeignKeysInTheLine", hangs: true,
+	},
+	{
+		name: "a watch that ends is a release", breaks: "L3",
+		file: "internal/claim/wait.go", old: `return false, awaitEvent(ctx, watches[0], sights[0].passed)`, new: `_ = awaitEvent(ctx, watches[0], sights[0].passed); return true, nil`,
+		pkg: "integration", test: "TestOnlyTheRightDeleteIsARelease", hangs: true,
+	},
+	{
+		name: "a grant after a wait looks at the keys before its own alone", breaks: "L5",
+		file: "internal/claim/wait.go", old: `len(kvs) == 0 || kvs[0].CreateRevision != en.rev`, new: `len(kvs) > 1`,
+		pkg: "integration", test: "TestDefectPhantom/ours",
+	},
+	{
+		name: "an epoch that is over can be granted", breaks: "X1",
+		file: "internal/claim/stake.go", old: `if e.Err() != nil {`, new: `if false {`,
+		pkg: "internal/claim", test: "TestNothingIsGrantedInAnEpochThatIsOver",
+	},
+	{
+		name: "Err does not read the clocks", breaks: "X1",
+		file: "internal/claim/held.go", old: `return h.stake.epoch.Err()`, new: `return nil`,
+		pkg: "internal/claim", test: "TestErrAsksTheEpoch",
+	},
+	{
+		name: "the release is sent before the context ends", breaks: "X1",
+		file: "internal/claim/held.go", old: `h.cancel(cause)`, new: `time.AfterFunc(100*time.Millisecond, func() { h.cancel(cause) })`,
+		pkg: "integration", test: "TestTheContextEndsBeforeTheRelease",
+	},
+	{
+		name: "a hold does not watch its key", breaks: "X3",
+		file: "internal/claim/stake.go", old: `f.hub.Go(s.watch)`, new: `_ = s`,
+		pkg: "integration", test: "TestOnlyTheEndOfItsKeyIsALoss", hangs: true,
+	},
+	{
+		name: "the delete of an earlier key is a loss", breaks: "X3",
+		file: "internal/claim/rule.go", old: ` && ev.Kv.ModRevision > rev`, new: ``,
+		pkg: "integration", test: "TestOnlyTheEndOfItsKeyIsALoss",
+	},
+	{
+		name: "a watch that ends without a word is a delete", breaks: "X3",
+		file: "internal/claim/wait.go", old: `return errors.New("the watch ended without a word")`, new: `return nil`,
+		pkg: "integration", test: "TestOnlyTheEndOfItsKeyIsALoss",
+	},
+	{
+		name: "a watch that is compacted is a delete", breaks: "X3",
+		file: "internal/claim/wait.go", old: "case errors.Is(err, rpctypes.ErrCompacted):\n\t\treturn errAgain", new: "case errors.Is(err, rpctypes.ErrCompacted):\n\t\treturn nil",
+		pkg: "integration", test: "TestOnlyTheEndOfItsKeyIsALoss",
+	},
+	{
+		name: "a closed channel is ignored", breaks: "E2",
+		file: "internal/claim/wait.go", old: `if ctx.Err() != nil {`, new: `if <-ctx.Done(); true {`,
+		pkg: "integration", test: "TestOnlyTheEndOfItsKeyIsALoss", hangs: true,
+	},
+	{
+		name: "what happens before the watch begins is not looked at", breaks: "W1",
+		file: "internal/claim/wait.go", old: `rev > en.seen`, new: `false`,
+		pkg: "integration", test: "TestAReleaseBeforeTheWatch", hangs: true,
+	},
+	{
+		name: "who has the turn gets it, and the key that was held stays", breaks: "W1",
+		file: "internal/claim/turn.go", old: `clientv3.OpDelete(s.key)`, new: `clientv3.OpGet(s.key)`,
+		pkg: "integration", test: "TestLocalTurnsCostOneTransaction", hangs: true,
+	},
+	{
+		name: "a turn that comes to a caller who gives up is lost", breaks: "W1",
+		file: "internal/claim/line.go", old: `l.decline(<-w.turn)`, new: `<-w.turn`,
+		pkg: "internal/claim", test: "TestTheTurnComesToACallerWhoIsLeaving",
+	},
+	{
+		name: "a release deletes nothing", breaks: "X2",
+		file: "internal/claim/aside.go", old: `s.line.handOver(ctx, s)`, new: `turn{}, error(nil)`,
+		pkg: "integration", test: "TestUnlockUnderAnEndedContext",
+	},
+	{
+		name: "the token is the lease", breaks: "L1",
+		file: "internal/claim/held.go", old: `session.Token(h.stake.rev)`, new: `session.Token(h.stake.epoch.ID())`,
+		pkg: "integration", test: "TestDefectNoToken/ours",
+	},
+	{
+		name: "a delete looks at the name alone", breaks: "L4",
+		file: "internal/claim/settle.go", old: `present(d.key, d.rev)`, new: `clientv3.Compare(clientv3.CreateRevision(d.key), ">", 0)`,
+		pkg: "integration", test: "TestDefectLateUnlock/ours",
+	},
+	{
+		name: "a turn does not look whether its key is there", breaks: "L4",
+		file: "internal/claim/turn.go", old: `present(s.key, s.rev), `, new: ``,
+		pkg: "integration", test: "TestALateTurnFindsItsKeyGone",
+	},
+	{
+		name: "a waiter goes on without its lease", breaks: "L6",
+		file: "internal/claim/front.go", old: `context.AfterFunc(e.Context(),`, new: `context.AfterFunc(ctx,`,
+		pkg: "integration", test: "TestDefectDeadSessionWaits/ours", hangs: true,
+	},
+	{
+		name: "a waiter that gives up leaves its key", breaks: "L6",
+		file: "internal/claim/line.go", old: `if t == (turn{}) {`, new: `if t.debt == nil {`,
+		pkg: "integration", test: "TestAWaiterWhoGivesUpLeavesTheLine",
+	},
+	{
+		name: "a put with a lost answer is forgotten", breaks: "X4",
+		file: "internal/claim/front.go", old: `retry.Of(err) == retry.Unknown`, new: `retry.Of(err) == retry.OK`,
+		pkg: "integration", test: "TestALateCommitFindsAnotherFence",
+	},
+	{
+		name: "that a put cannot be seen is taken for a proof", breaks: "X4",
+		file: "internal/claim/settle.go", old: `err = l.hub.Refence(ctx, d.epoch, d.fence)`, new: `err = nil`,
+		pkg: "integration", test: "TestALateCommitFindsAnotherFence",
+	},
+	{
+		name: "no look after the fence was written again", breaks: "X4",
+		file: "internal/claim/settle.go", old: "return nil, err\n\t}\n\treturn l.find(ctx, d)", new: "return nil, err\n\t}\n\treturn nil, nil",
+		pkg: "integration", test: "TestACommitJustBeforeTheFence",
+	},
+	{
+		name: "the key of a lost hold stays", breaks: "X4",
+		file: "internal/claim/stake.go", old: `s.pass(turn{debt: s.remains()})`, new: `s.pass(turn{})`,
+		pkg: "integration", test: "TestAnswersAreLost",
+	},
+}
