@@ -33,31 +33,44 @@ func theirCandidate(s *concurrency.Session, name string) leads {
 	}
 }
 
-// resign is the time from one leader's call of resign to the next one leading.
+// resign is the time from one leader's call of resign to the next one leading, at the median, and on average where that hides what some of the
+// successions take.
 func resign() []row {
 	const dwell = 500 * time.Millisecond
-	candidates := func(n int, lead time.Duration) row {
+	candidates := func(n int, lead time.Duration, of func([]float64) float64) row {
 		return row{
 			name: fmt.Sprintf("election/resign/%d", n), unit: "ms", lower: true,
 			ours: func(b *bench) func(time.Duration) float64 {
 				name := b.name()
-				return successions(lead, each(n, func() leads { return ourCandidate(b.ours(), name) }))
+				return successions(lead, of, each(n, func() leads { return ourCandidate(b.ours(), name) }))
 			},
 			peer: func(b *bench) func(time.Duration) float64 {
 				name := b.name()
-				return successions(lead, each(n, func() leads { return theirCandidate(b.theirs(), name) }))
+				return successions(lead, of, each(n, func() leads { return theirCandidate(b.theirs(), name) }))
 			},
 			limit: func(b *bench) func(time.Duration) float64 { return events(50, b, lead) },
 		}
 	}
-	slow := candidates(16, dwell)
+	slow, two, sixteen := candidates(16, dwell, half), candidates(2, 0, mean), candidates(16, 0, mean)
 	slow.name += "/dwell"
-	return []row{candidates(2, 0), candidates(16, 0), slow}
+	two.name += "/mean"
+	sixteen.name += "/mean"
+	return []row{candidates(2, 0, half), two, candidates(16, 0, half), sixteen, slow}
 }
 
-// successions lets candidates lead one after the other, each for so long, and returns the median time from a resignation's call to
-// the next one leading, in ms.
-func successions(lead time.Duration, candidates []leads) func(time.Duration) float64 {
+func half(found []float64) float64 { return percentile(found, 50) }
+
+func mean(found []float64) float64 {
+	sum := 0.0
+	for _, f := range found {
+		sum += f
+	}
+	return sum / float64(max(len(found), 1))
+}
+
+// successions lets candidates lead one after the other, each for so long, and returns the time from a resignation's call to the next one leading,
+// in ms.
+func successions(lead time.Duration, of func([]float64) float64, candidates []leads) func(time.Duration) float64 {
 	return func(d time.Duration) float64 {
 		type term struct{ begun, resigned time.Time }
 		var (
@@ -94,7 +107,7 @@ func successions(lead time.Duration, candidates []leads) func(time.Duration) flo
 		for i := 1; i < len(terms); i++ {
 			found = append(found, terms[i].begun.Sub(terms[i-1].resigned).Seconds()*1000)
 		}
-		return percentile(found, 50)
+		return of(found)
 	}
 }
 
@@ -153,7 +166,7 @@ func transfer() []row {
 		},
 		peer: func(b *bench) func(time.Duration) float64 {
 			name := b.name()
-			return successions(lead, each(n, func() leads { return theirCandidate(b.theirs(), name) }))
+			return successions(lead, half, each(n, func() leads { return theirCandidate(b.theirs(), name) }))
 		},
 		limit: func(b *bench) func(time.Duration) float64 { return events(50, b, lead) },
 	}}
