@@ -146,10 +146,10 @@ func (a *asked) commit(ctx context.Context, epoch hub.Epoch) (*mvccpb.KeyValue, 
 		a.rev = kvs[0].CreateRevision
 		return nil, nil
 	}
-	if other, ok := parseRequest(kvs[0].Value); ok && other.Refused == "" && other.Term == a.Term {
+	if other, ok := parseRequest(kvs[0].Value); !ok || other.Refused == "" && other.Term == a.Term {
 		return kvs[0], nil
 	}
-	// What stands there is answered, or came too late for its leader, or is no request: nobody will do anything about it.
+	// What stands there is answered, or came too late for its leader: nobody will do anything about it.
 	resp, err = a.election.hub.Client.Txn(ctx).
 		If(a.leads(), fence, clientv3.Compare(clientv3.ModRevision(key), "=", kvs[0].ModRevision)).
 		Then(put).

@@ -22,14 +22,13 @@ type Mirror struct {
 	// CheckEvery is how often rights, history and the watch's being alive are checked. It may be changed before Run; 30 s.
 	CheckEvery time.Duration
 
-	// Stream is where the mirror's watch is. It may be changed before Run to one that others use too; one of its own.
+	// Stream is where the mirror's watch is. It may be changed before Run to one that others use too; one of its own. Run sees to it that nothing of its watches is left there.
 	Stream *stream.Stream
 
 	client *clientv3.Client
 	prefix string // the first key of the range
 	bound  string // the key just behind it; "" if the range is one key
 	log    *slog.Logger
-	own    *stream.Stream // closed by Run
 
 	// For Run's goroutine alone.
 	paged  bool // the list must be read in pages
@@ -60,11 +59,9 @@ func NewKey(client *clientv3.Client, key string, log *slog.Logger) *Mirror {
 }
 
 func newRange(client *clientv3.Client, prefix, bound string, log *slog.Logger) *Mirror {
-	own := stream.New("mirror")
 	return &Mirror{
 		CheckEvery: 30 * time.Second, // a revoked permission is worth one small read, but not many
-		Stream:     own,
-		own:        own,
+		Stream:     stream.New("mirror"),
 		client:     client,
 		prefix:     prefix,
 		bound:      bound,
@@ -82,7 +79,7 @@ func newRange(client *clientv3.Client, prefix, bound string, log *slog.Logger) *
 // is missing. All who wait for the mirror get that error too. Run is called once.
 func (m *Mirror) Run(ctx context.Context) error {
 	err := m.run(ctx)
-	m.own.Close()
+	m.Stream.Close()
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
