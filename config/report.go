@@ -109,10 +109,8 @@ func (f *follower) reportUnder(ctx context.Context, epoch hub.Epoch) error {
 		return err
 	}
 	key := line + "/" + strconv.FormatInt(int64(epoch.ID()), 16)
-	living, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	stop := context.AfterFunc(epoch.Context(), func() { cancel(context.Cause(epoch.Context())) })
-	defer stop()
+	living, cancel := hub.Either(ctx, epoch.Context())
+	defer cancel()
 
 	var last *view
 	var mine int64 // the revision of the last report; zero while it is not known

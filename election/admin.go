@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"etcdkit/internal/claim"
+	"etcdkit/internal/retry"
 	"etcdkit/session"
 )
 
@@ -47,7 +48,7 @@ func RequestTransfer(ctx context.Context, s *session.Session, name, candidate st
 		return e.wrap(fmt.Errorf("transfer: %w", ErrUnknownCandidate))
 	}
 	if err := e.ask(ctx, candidate); err != nil {
-		return e.wrap(fmt.Errorf("transfer to %q: %w", candidate, bothEnds(ctx, err)))
+		return e.wrap(fmt.Errorf("transfer to %q: %w", candidate, retry.BothEnds(ctx, err)))
 	}
 	return nil
 }
@@ -56,7 +57,7 @@ func RequestTransfer(ctx context.Context, s *session.Session, name, candidate st
 func RequestResign(ctx context.Context, s *session.Session, name string, opts ...Option) error {
 	e := New(s, name, opts...)
 	if err := e.ask(ctx, ""); err != nil {
-		return e.wrap(fmt.Errorf("resign: %w", bothEnds(ctx, err)))
+		return e.wrap(fmt.Errorf("resign: %w", retry.BothEnds(ctx, err)))
 	}
 	return nil
 }

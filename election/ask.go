@@ -32,7 +32,7 @@ func (e *Election) ask(ctx context.Context, candidate string) error {
 	if err := e.usable(); err != nil {
 		return err
 	}
-	ctx, cancel := either(ctx, e.hub.Context())
+	ctx, cancel := hub.Either(ctx, e.hub.Context())
 	defer cancel()
 	for {
 		r, leader, err := e.newRequest(ctx, candidate)

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"etcdkit/internal/hub"
 )
 
 // An attendant is a goroutine beside a term that may end it: on request, for a better candidate, or for want of health.
@@ -69,18 +71,5 @@ func (t *Term) working() (context.Context, context.CancelFunc) {
 	if t.run == nil {
 		return context.WithCancel(t.election.hub.Context())
 	}
-	return either(t.run.ctx, t.election.hub.Context())
-}
-
-// either returns a context that ends when one of the two does, with the values of the first.
-func either(a, b context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(a)
-	if b.Err() != nil { // at once, since a release has more time if its context is over from the start
-		cancel(context.Cause(b))
-	}
-	stop := context.AfterFunc(b, func() { cancel(context.Cause(b)) })
-	return ctx, func() {
-		stop()
-		cancel(nil)
-	}
+	return hub.Either(t.run.ctx, t.election.hub.Context())
 }

@@ -7,6 +7,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"etcdkit/internal/claim"
+	"etcdkit/internal/retry"
 	"etcdkit/session"
 )
 
@@ -44,7 +45,7 @@ func (e *Election) Candidates(ctx context.Context) ([]Candidate, error) {
 	}
 	line, err := claim.Owners(ctx, e.hub, e.prefix())
 	if err != nil {
-		return nil, e.wrap(bothEnds(ctx, err))
+		return nil, e.wrap(retry.BothEnds(ctx, err))
 	}
 	list := make([]Candidate, len(line))
 	for i, o := range line {

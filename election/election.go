@@ -7,6 +7,7 @@ import (
 
 	"etcdkit/internal/claim"
 	"etcdkit/internal/hub"
+	"etcdkit/internal/retry"
 	"etcdkit/session"
 )
 
@@ -57,7 +58,7 @@ func (e *Election) campaign(ctx context.Context, run *run) (*Term, error) {
 	}
 	held, err := claim.Acquire(ctx, e.hub, claim.Claim{Prefix: e.prefix(), Value: e.opts.value, Tag: e.opts.tag(), Own: true})
 	if err != nil {
-		return nil, e.wrap(bothEnds(ctx, err))
+		return nil, e.wrap(retry.BothEnds(ctx, err))
 	}
 	t := newTerm(e, held, run)
 	e.current.Store(t)

@@ -1,8 +1,6 @@
 package election
 
 import (
-	"cmp"
-	"context"
 	"errors"
 	"fmt"
 
@@ -41,20 +39,4 @@ func (e *Election) wrap(err error) error {
 		return fmt.Errorf("election %q (keys below %q): %w", e.name, e.prefix(), err)
 	}
 	return fmt.Errorf("election %q: %w", e.name, err)
-}
-
-// bothEnds lets errors.Is find that ctx ended as well as why, since callers ask for either.
-func bothEnds(ctx context.Context, err error) error {
-	if end := ctx.Err(); end != nil && !errors.Is(err, end) {
-		return fmt.Errorf("%w: %w", end, err)
-	}
-	return err
-}
-
-// join is errors.Join in one line.
-func join(err, also error) error {
-	if err == nil || also == nil {
-		return cmp.Or(err, also)
-	}
-	return fmt.Errorf("%w; %w", err, also)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"etcdkit/internal/hub"
 	"etcdkit/internal/retry"
 )
 
@@ -72,7 +73,7 @@ func (e *Election) awaitHealth(r *run) error {
 	if err := e.usable(); err != nil {
 		return err
 	}
-	ctx, cancel := either(r.ctx, e.hub.Context())
+	ctx, cancel := hub.Either(r.ctx, e.hub.Context())
 	defer cancel()
 	var pause retry.Backoff
 	for {

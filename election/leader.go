@@ -7,6 +7,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"etcdkit/internal/claim"
+	"etcdkit/internal/retry"
 	"etcdkit/session"
 )
 
@@ -51,7 +52,7 @@ func (e *Election) Leader(ctx context.Context) (*Leader, error) {
 		err = ErrNoLeader
 	}
 	if err != nil {
-		return nil, e.wrap(bothEnds(ctx, err))
+		return nil, e.wrap(retry.BothEnds(ctx, err))
 	}
 	return newLeader(head, e.prefix()), nil
 }

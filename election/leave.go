@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"etcdkit/internal/claim"
+	"etcdkit/internal/hub"
 	"etcdkit/session"
 )
 
@@ -63,7 +64,7 @@ func (t *Term) unbound(ctx context.Context) (context.Context, context.CancelFunc
 	if t.run == nil || !inside(ctx, t.run) {
 		return ctx, func() {}
 	}
-	freed, cancel := either(context.WithoutCancel(ctx), t.run.ctx)
+	freed, cancel := hub.Either(context.WithoutCancel(ctx), t.run.ctx)
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		return freed, cancel

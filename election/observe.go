@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"iter"
+
+	"etcdkit/internal/hub"
+	"etcdkit/internal/retry"
 )
 
 // Leaders tells who leads, from now on: first who does, then each change: another leader, another value of the same one (Term.Proclaim), and
@@ -21,12 +24,12 @@ func (e *Election) Leaders(ctx context.Context) iter.Seq2[*Leader, error] {
 			yield(nil, e.wrap(err))
 			return
 		}
-		walking, cancel := either(ctx, e.hub.Context())
+		walking, cancel := hub.Either(ctx, e.hub.Context())
 		defer cancel()
 		m, release := e.hub.Mirror(e.prefix())
 		defer release()
 		if err := m.Ready(walking); err != nil {
-			yield(nil, e.wrap(bothEnds(ctx, err)))
+			yield(nil, e.wrap(retry.BothEnds(ctx, err)))
 			return
 		}
 		id := fmt.Sprintf("leaders of %s in %p", e.key, m) // a mirror that has ended is followed by another
@@ -38,7 +41,7 @@ func (e *Election) Leaders(ctx context.Context) iter.Seq2[*Leader, error] {
 		for {
 			l, err := f.next(walking, o)
 			if err != nil {
-				yield(nil, e.wrap(bothEnds(ctx, err)))
+				yield(nil, e.wrap(retry.BothEnds(ctx, err)))
 				return
 			}
 			if !yield(l, nil) {

@@ -43,7 +43,7 @@ func (e *Election) Run(ctx context.Context, fn func(ctx context.Context, t *Term
 	var pause retry.Backoff
 	for {
 		if err := e.awaitHealth(r); err != nil {
-			return e.wrap(bothEnds(ctx, err))
+			return e.wrap(retry.BothEnds(ctx, err))
 		}
 		t, err := e.campaign(r.ctx, r)
 		if err != nil {
@@ -59,7 +59,7 @@ func (e *Election) Run(ctx context.Context, fn func(ctx context.Context, t *Term
 			pause.Reset()
 		}
 		if err := pause.Wait(ctx); err != nil {
-			return e.wrap(bothEnds(ctx, err))
+			return e.wrap(retry.BothEnds(ctx, err))
 		}
 	}
 }
@@ -81,7 +81,7 @@ func (e *Election) serve(r *run, t *Term, fn func(context.Context, *Term) error)
 		if resigned == nil && errors.Is(t.outcome, session.ErrLost) {
 			resigned = e.wrap(t.outcome)
 		}
-		err = join(err, resigned)
+		err = retry.Join(err, resigned)
 		<-watched
 		t.awaitAttendants()
 		if returned && r.ctx.Err() == nil {
@@ -91,7 +91,7 @@ func (e *Election) serve(r *run, t *Term, fn func(context.Context, *Term) error)
 	if t.held.Err() == nil {
 		err = fn(ctx, t)
 	} else if r.ctx.Err() != nil { // it was lost, or given up on request, before it was of use
-		err = e.wrap(bothEnds(r.ctx, context.Cause(r.ctx)))
+		err = e.wrap(retry.BothEnds(r.ctx, context.Cause(r.ctx)))
 	}
 	returned = true
 	return false, err

@@ -10,6 +10,7 @@ import (
 	"go.etcd.io/etcd/client/v3/concurrency"
 
 	"etcdkit/internal/claim"
+	"etcdkit/internal/retry"
 	"etcdkit/session"
 )
 
@@ -83,7 +84,7 @@ func (t *Term) Proclaim(ctx context.Context, value string) error {
 		return t.election.wrap(err)
 	}
 	if err := t.held.Rewrite(ctx, value); err != nil {
-		return t.election.wrap(bothEnds(ctx, err))
+		return t.election.wrap(retry.BothEnds(ctx, err))
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"etcdkit/internal/claim"
+	"etcdkit/internal/hub"
 	"etcdkit/internal/retry"
 	"etcdkit/session"
 )
@@ -25,7 +26,7 @@ func (t *Term) Transfer(ctx context.Context, candidate string) error {
 		err = session.ErrReleased
 	}
 	if err != nil {
-		return t.election.wrap(fmt.Errorf("transfer to %q: %w", candidate, bothEnds(ctx, err)))
+		return t.election.wrap(fmt.Errorf("transfer to %q: %w", candidate, retry.BothEnds(ctx, err)))
 	}
 	ctx, cancel := t.unbound(ctx)
 	defer cancel()
@@ -41,7 +42,7 @@ func (t *Term) find(ctx context.Context, candidate string) (move, error) {
 	if err := t.held.Err(); err != nil {
 		return move{}, err
 	}
-	ctx, cancel := either(ctx, t.Context())
+	ctx, cancel := hub.Either(ctx, t.Context())
 	defer cancel()
 	line, err := claim.Standing(ctx, t.election.hub, t.election.prefix())
 	if err != nil {

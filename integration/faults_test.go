@@ -109,6 +109,9 @@ func TestWorkersOnACutOffMember(t *testing.T) {
 	for _, m := range free {
 		crew.await(m, "the others go on", more(m, 20))
 	}
+	for _, m := range pinned { // it says that it has lost only when its last write was given up, which takes a TTL
+		crew.await(m, "the pinned ones have nothing", func(m *worker.Child) bool { return m.Holding() == nil })
+	}
 	stuck := []int{pinned[0].Holds(), pinned[1].Holds()}
 	for _, m := range free {
 		crew.await(m, "the others go on", more(m, 20))

@@ -10,6 +10,7 @@ import (
 
 	"etcdkit/internal/claim"
 	"etcdkit/internal/hub"
+	"etcdkit/internal/retry"
 	"etcdkit/session"
 )
 
@@ -49,7 +50,7 @@ func (l *line) take(ctx context.Context, how how, c claim.Claim) (*Hold, error) 
 		return nil, &HeldError{Name: l.name, Owner: newOwner(busy.Owner), kind: l.kind}
 	}
 	if err != nil {
-		return nil, l.wrap(bothEnds(ctx, err))
+		return nil, l.wrap(retry.BothEnds(ctx, err))
 	}
 	return &Hold{held: held, line: l}, nil
 }
@@ -64,7 +65,7 @@ func (l *line) owners(ctx context.Context, mark func(context.Context, []claim.Ow
 		err = mark(ctx, owners)
 	}
 	if err != nil {
-		return nil, l.wrap(bothEnds(ctx, err))
+		return nil, l.wrap(retry.BothEnds(ctx, err))
 	}
 	list := make([]Owner, len(owners))
 	for i, o := range owners {
@@ -84,14 +85,6 @@ func (l *line) wrap(err error) error {
 	return fmt.Errorf("%s %q: %w", l.kind, l.name, err)
 }
 
-// bothEnds lets errors.Is find that ctx ended as well as why, since callers ask for either.
-func bothEnds(ctx context.Context, err error) error {
-	if end := ctx.Err(); end != nil && !errors.Is(err, end) {
-		return fmt.Errorf("%w: %w", end, err)
-	}
-	return err
-}
-
 // do takes, runs fn once, and unlocks, also if fn panics.
 func do[H interface {
 	Context() context.Context
@@ -107,15 +100,7 @@ func do[H interface {
 	defer func() {
 		stop()
 		cancel(cmp.Or(context.Cause(h.Context()), error(session.ErrReleased))) // what fn has started must not believe for longer
-		err = join(err, h.Unlock(ctx))
+		err = retry.Join(err, h.Unlock(ctx))
 	}()
 	return fn(inner, h)
-}
-
-// join is errors.Join in one line.
-func join(err, also error) error {
-	if err == nil || also == nil {
-		return cmp.Or(err, also)
-	}
-	return fmt.Errorf("%w; %w", err, also)
 }

@@ -8,6 +8,7 @@ import (
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 
+	"etcdkit/internal/retry"
 	"etcdkit/session"
 )
 
@@ -32,15 +33,15 @@ func TestHeldErrorNamesTheOwner(t *testing.T) {
 func TestErrorsOfDoAreOneLine(t *testing.T) {
 	t.Parallel()
 	failed, lost := errors.New("failed"), &session.LostError{Reason: session.Expired}
-	if err := join(nil, nil); err != nil {
-		t.Errorf("join(nil, nil) = %v", err)
+	if err := retry.Join(nil, nil); err != nil {
+		t.Errorf("retry.Join(nil, nil) = %v", err)
 	}
-	if err := join(failed, nil); err != failed { //nolint:errorlint // the very error, and nothing around it
-		t.Errorf("join(failed, nil) = %v", err)
+	if err := retry.Join(failed, nil); err != failed { //nolint:errorlint // the very error, and nothing around it
+		t.Errorf("retry.Join(failed, nil) = %v", err)
 	}
-	err := join(failed, lost)
+	err := retry.Join(failed, lost)
 	if !errors.Is(err, failed) || !errors.Is(err, session.ErrLost) || strings.Contains(err.Error(), "\n") || !strings.HasPrefix(err.Error(), "failed") {
-		t.Errorf("join(failed, lost) = %v", err)
+		t.Errorf("retry.Join(failed, lost) = %v", err)
 	}
 }
 
@@ -48,11 +49,11 @@ func TestBothEndsOfAContext(t *testing.T) {
 	t.Parallel()
 	because := errors.New("because")
 	ctx, cancel := context.WithCancelCause(t.Context())
-	if err := bothEnds(ctx, because); err != because { //nolint:errorlint // the very error
+	if err := retry.BothEnds(ctx, because); err != because { //nolint:errorlint // the very error
 		t.Errorf("%v under a living context", err)
 	}
 	cancel(because)
-	if err := bothEnds(ctx, because); !errors.Is(err, because) || !errors.Is(err, context.Canceled) {
+	if err := retry.BothEnds(ctx, because); !errors.Is(err, because) || !errors.Is(err, context.Canceled) {
 		t.Errorf("%v: want both why and that the context ended", err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"etcdkit/internal/hub"
 	"etcdkit/session"
 )
 
@@ -83,9 +84,8 @@ func (m *Multi) take(ctx context.Context, take func(*Mutex, context.Context) (*H
 		return nil, m.bad
 	}
 	h := newMultiHold(ctx)
-	inner, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(h.ctx, func() { cancel(context.Cause(h.ctx)) })()
+	inner, cancel := hub.Either(ctx, h.ctx)
+	defer cancel()
 	for _, mu := range m.locks {
 		one, err := take(mu, inner)
 		if err == nil {

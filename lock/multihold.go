@@ -7,6 +7,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/client/v3/concurrency"
 
+	"etcdkit/internal/retry"
 	"etcdkit/session"
 )
 
@@ -88,7 +89,7 @@ func (h *MultiHold) Unlock(ctx context.Context) error {
 	releases.Wait()
 	var err error
 	for _, e := range errs {
-		err = join(err, e)
+		err = retry.Join(err, e)
 	}
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"etcdkit/internal/claim"
+	"etcdkit/internal/retry"
 	"etcdkit/session"
 )
 
@@ -72,7 +73,7 @@ func (m *RWMutex) Downgrade(ctx context.Context, h *Hold) error {
 		err = ErrNotExclusive
 	}
 	if err != nil {
-		return m.writer.line.wrap(bothEnds(ctx, err))
+		return m.writer.line.wrap(retry.BothEnds(ctx, err))
 	}
 	return nil
 }

@@ -104,7 +104,7 @@ func (s *Semaphore) Size(ctx context.Context) (int, error) {
 	}
 	size, err := s.agreed(ctx)
 	if err != nil {
-		return 0, s.line.wrap(bothEnds(ctx, err))
+		return 0, s.line.wrap(retry.BothEnds(ctx, err))
 	}
 	return size, nil
 }
@@ -137,7 +137,7 @@ func (s *Semaphore) Resize(ctx context.Context, size int) error {
 		err = fmt.Errorf("%w: %w", session.ErrUncertain, err)
 	}
 	if err != nil {
-		return s.line.wrap(bothEnds(ctx, err))
+		return s.line.wrap(retry.BothEnds(ctx, err))
 	}
 	return nil
 }

@@ -12,10 +12,7 @@ import (
 	"etcdkit/session"
 )
 
-// leads is a candidate that becomes the leader, and what resigns.
-type leads func() (resign func() error, err error)
-
-func ourCandidate(s *session.Session, name string) leads {
+func ourCandidate(s *session.Session, name string) locker {
 	e := election.New(s, name)
 	return func() (func() error, error) {
 		t, err := e.Campaign(background)
@@ -26,7 +23,7 @@ func ourCandidate(s *session.Session, name string) leads {
 	}
 }
 
-func theirCandidate(s *concurrency.Session, name string) leads {
+func theirCandidate(s *concurrency.Session, name string) locker {
 	e := concurrency.NewElection(s, name)
 	return func() (func() error, error) {
 		return func() error { return e.Resign(background) }, e.Campaign(background, "v")
@@ -42,11 +39,11 @@ func resign() []row {
 			name: fmt.Sprintf("election/resign/%d", n), unit: "ms", lower: true,
 			ours: func(b *bench) func(time.Duration) float64 {
 				name := b.name()
-				return successions(lead, of, each(n, func() leads { return ourCandidate(b.ours(), name) }))
+				return successions(lead, of, each(n, func() locker { return ourCandidate(b.ours(), name) }))
 			},
 			peer: func(b *bench) func(time.Duration) float64 {
 				name := b.name()
-				return successions(lead, of, each(n, func() leads { return theirCandidate(b.theirs(), name) }))
+				return successions(lead, of, each(n, func() locker { return theirCandidate(b.theirs(), name) }))
 			},
 			limit: func(b *bench) func(time.Duration) float64 { return events(50, b, lead) },
 		}
@@ -70,42 +67,11 @@ func mean(found []float64) float64 {
 
 // successions lets candidates lead one after the other, each for so long, and returns the time from a resignation's call to the next one leading,
 // in ms.
-func successions(lead time.Duration, of func([]float64) float64, candidates []leads) func(time.Duration) float64 {
+func successions(lead time.Duration, of func([]float64) float64, candidates []locker) func(time.Duration) float64 {
 	return func(d time.Duration) float64 {
-		type term struct{ begun, resigned time.Time }
-		var (
-			mu     sync.Mutex // protects what follows
-			terms  []term
-			failed error
-			all    sync.WaitGroup
-		)
-		until := time.Now().Add(max(d, 10*lead))
-		for _, campaign := range candidates {
-			all.Go(func() {
-				for time.Now().Before(until) {
-					resign, err := campaign()
-					begun := time.Now()
-					if err == nil {
-						time.Sleep(lead)
-						mu.Lock()
-						terms = append(terms, term{begun, time.Now()})
-						mu.Unlock()
-						err = resign()
-					}
-					if err != nil {
-						mu.Lock()
-						failed = err
-						mu.Unlock()
-						return
-					}
-				}
-			})
-		}
-		all.Wait()
-		check(failed)
 		var found []float64
-		for i := 1; i < len(terms); i++ {
-			found = append(found, terms[i].begun.Sub(terms[i-1].resigned).Seconds()*1000)
+		for i, all := 1, tenures(max(d, 10*lead), lead, candidates); i < len(all); i++ {
+			found = append(found, all[i].begun.Sub(all[i-1].leaving).Seconds()*1000)
 		}
 		return of(found)
 	}
@@ -166,7 +132,7 @@ func transfer() []row {
 		},
 		peer: func(b *bench) func(time.Duration) float64 {
 			name := b.name()
-			return successions(lead, half, each(n, func() leads { return theirCandidate(b.theirs(), name) }))
+			return successions(lead, half, each(n, func() locker { return theirCandidate(b.theirs(), name) }))
 		},
 		limit: func(b *bench) func(time.Duration) float64 { return events(50, b, lead) },
 	}}
@@ -179,11 +145,11 @@ func roles() []row {
 		name: "election/roles/1000", unit: "roles/s",
 		ours: func(b *bench) func(time.Duration) float64 {
 			s := b.ours()
-			return winning(b, n, at, func(name string) leads { return ourCandidate(s, name) })
+			return winning(b, n, at, func(name string) locker { return ourCandidate(s, name) })
 		},
 		peer: func(b *bench) func(time.Duration) float64 {
 			s := b.theirs()
-			return winning(b, n, at, func(name string) leads { return theirCandidate(s, name) })
+			return winning(b, n, at, func(name string) locker { return theirCandidate(s, name) })
 		},
 		limit: func(b *bench) func(time.Duration) float64 {
 			c := b.client()
@@ -193,9 +159,9 @@ func roles() []row {
 }
 
 // winning returns how many of n elections are won in a second by so many goroutines; what it won it resigns after the clock has stopped.
-func winning(b *bench, n, at int, candidate func(name string) leads) func(time.Duration) float64 {
+func winning(b *bench, n, at int, candidate func(name string) locker) func(time.Duration) float64 {
 	return func(time.Duration) float64 {
-		names := make(chan leads, n)
+		names := make(chan locker, n)
 		for range n {
 			names <- candidate(b.name())
 		}

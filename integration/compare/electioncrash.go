@@ -26,14 +26,14 @@ func crash() []row {
 		all = append(all, row{
 			name: fmt.Sprintf("election/crash/%v", ttl), unit: "s", lower: true, once: true,
 			ours: func(b *bench) func(time.Duration) float64 {
-				return takeover(b, ttl, "ours", func(name string) leads {
+				return takeover(b, ttl, "ours", func(name string) locker {
 					s := session.New(b.client(), session.WithTTL(ttl))
 					b.later(func() { _ = s.Close(background) })
 					return ourCandidate(s, name)
 				})
 			},
 			peer: func(b *bench) func(time.Duration) float64 {
-				return takeover(b, ttl, "theirs", func(name string) leads {
+				return takeover(b, ttl, "theirs", func(name string) locker {
 					s, err := concurrency.NewSession(b.client(), concurrency.WithTTL(int(ttl/time.Second)))
 					check(err)
 					b.later(func() { _ = s.Close() })
@@ -49,7 +49,7 @@ func crash() []row {
 }
 
 // takeover kills five leaders and returns the time, in seconds, that the slowest successor took.
-func takeover(b *bench, ttl time.Duration, whose string, candidate func(name string) leads) func(time.Duration) float64 {
+func takeover(b *bench, ttl time.Duration, whose string, candidate func(name string) locker) func(time.Duration) float64 {
 	return func(time.Duration) float64 {
 		const n = 5
 		took := make(chan float64, n)

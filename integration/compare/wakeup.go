@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -35,47 +34,9 @@ func wakeup() []row {
 // can be less than nothing: the next one may run before the last one has its answer.
 func gaps(p int, lockers []locker) func(time.Duration) float64 {
 	return func(d time.Duration) float64 {
-		var (
-			mu       sync.Mutex // protects what follows
-			unlocked time.Time
-			found    []float64
-			failed   error
-			all      sync.WaitGroup
-		)
-		type moment struct{ locked, unlocked time.Time }
-		var moments []moment
-		until := time.Now().Add(d)
-		for _, l := range lockers {
-			all.Go(func() {
-				for time.Now().Before(until) {
-					unlock, err := l()
-					locked := time.Now()
-					if err == nil {
-						mu.Lock()
-						moments = append(moments, moment{locked: locked})
-						i := len(moments) - 1
-						mu.Unlock()
-						err = unlock()
-						mu.Lock()
-						moments[i].unlocked = time.Now()
-						mu.Unlock()
-					}
-					if err != nil {
-						mu.Lock()
-						failed = err
-						mu.Unlock()
-						return
-					}
-				}
-			})
-		}
-		all.Wait()
-		check(failed)
-		for i, m := range moments {
-			if i > 0 {
-				unlocked = moments[i-1].unlocked
-				found = append(found, m.locked.Sub(unlocked).Seconds()*1000)
-			}
+		var found []float64
+		for i, all := 1, tenures(d, 0, lockers); i < len(all); i++ {
+			found = append(found, all[i].begun.Sub(all[i-1].left).Seconds()*1000)
 		}
 		return percentile(found, p)
 	}

@@ -104,7 +104,7 @@ var ofClaim = []mutant{
 	},
 	{
 		name: "a waiter goes on without its lease", breaks: "L6",
-		file: "internal/claim/front.go", old: `context.AfterFunc(e.Context(),`, new: `context.AfterFunc(ctx,`,
+		file: "internal/claim/front.go", old: `hub.Either(ctx, e.Context())`, new: `hub.Either(ctx, ctx)`,
 		pkg: "integration", test: "TestDefectDeadSessionWaits/ours", hangs: true,
 	},
 	{

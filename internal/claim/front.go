@@ -85,7 +85,7 @@ func stop(final *error, err error, now bool) error {
 
 // advance makes steps until the key of ours holds: nil means that it does. It works in one epoch, and ends with it.
 func (f *front) advance(ctx context.Context, e hub.Epoch, s step) error {
-	ctx, cancel := within(ctx, e)
+	ctx, cancel := hub.Either(ctx, e.Context())
 	defer cancel()
 	for {
 		err := s(f, ctx, e)
@@ -103,16 +103,6 @@ func (f *front) advance(ctx context.Context, e hub.Epoch, s step) error {
 
 // errEpochOver says that the lease was lost while waiting. It is no refusal, whatever the loss was due to.
 var errEpochOver = errors.New("the lease was lost while waiting")
-
-// within returns a context that ends with ctx or with the epoch.
-func within(ctx context.Context, e hub.Epoch) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(e.Context(), func() { cancel(context.Cause(e.Context())) })
-	return ctx, func() {
-		stop()
-		cancel(nil)
-	}
-}
 
 // wait is the step of who waits in line.
 func (f *front) wait(ctx context.Context, e hub.Epoch) error {

@@ -8,6 +8,7 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"etcdkit/internal/hub"
 	"etcdkit/internal/retry"
 	"etcdkit/session"
 )
@@ -46,9 +47,8 @@ func (h *Held) Rewrite(ctx context.Context, value string) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(h.ctx, func() { cancel(context.Cause(h.ctx)) })()
+	ctx, cancel := hub.Either(ctx, h.ctx)
+	defer cancel()
 	sent := false
 	var over error // that the hold is over: there is no use in trying again
 	err := s.line.hub.Do(ctx, "write "+s.key, func(ctx context.Context) error {
@@ -108,9 +108,6 @@ func (s *stake) write(ctx context.Context, value string) (again bool, err error)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.mod, s.doubt = mod, again
-	if !again {
-		s.value = value
-	}
 	return again, nil
 }
 

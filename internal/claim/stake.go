@@ -32,10 +32,9 @@ type stake struct {
 	aside   bool // the line goes on without it; protected by the line's mutex as long as there are holders
 
 	mu    sync.Mutex // protects what follows
-	value string
-	mod   int64 // the key's modification revision, as far as is known
-	doubt bool  // a write with an unknown outcome may have changed it, or may yet
-	given bool  // a transfer with an unknown outcome may have deleted it
+	mod   int64      // the key's modification revision, as far as is known
+	doubt bool       // a write with an unknown outcome may have changed it, or may yet
+	given bool       // a transfer with an unknown outcome may have deleted it
 }
 
 // watchAfter is the age from which a hold watches its own key. Most holds are shorter, and cost nothing.
@@ -48,7 +47,7 @@ func (f *front) hold(ctx context.Context, e hub.Epoch, asked time.Time) *Held {
 	}
 	s := &stake{
 		line: f.Line, epoch: e, rule: f.claim.Rule, key: f.entry.key, rev: f.entry.rev,
-		pen: make(chan struct{}, 1), holders: 1, value: f.entry.value, mod: f.entry.rev,
+		pen: make(chan struct{}, 1), holders: 1, mod: f.entry.rev,
 	}
 	s.ctx, s.cancel = context.WithCancelCause(e.Context())
 	f.reopen() // until the stake passes the line on

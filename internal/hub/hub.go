@@ -8,7 +8,6 @@ package hub
 import (
 	"context"
 	"log/slog"
-	"math"
 	"sync"
 	"time"
 
@@ -161,48 +160,17 @@ func (h *Hub) Close(ctx context.Context, cause error) error {
 	}
 }
 
-// ReleaseContext bounds a release: by ctx while ctx lives, by the grace where it is over already (the usual case in a defer
-// after SIGTERM), and by the deadline after which the lease has done the work. The bound of ours is no deadline of the context but a
-// timer: a deadline travels with each request, and costs a server more than the timer costs us.
-func (h *Hub) ReleaseContext(ctx context.Context, deadline time.Time) (context.Context, context.CancelFunc) {
-	left := time.Until(deadline)
-	if deadline.IsZero() {
-		left = math.MaxInt64
-	}
-	if ctx.Err() != nil {
-		left = min(left, h.Grace)
-		ctx = context.WithoutCancel(ctx)
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	timer := time.AfterFunc(left, func() { cancel(context.DeadlineExceeded) })
-	return ctx, func() {
-		timer.Stop()
-		cancel(nil)
-	}
-}
-
-// Do runs an operation that may be sent again until it is answered, and tells the log and the hooks of each failure. See retry.Do.
+// Do runs an operation that may be sent again until it is answered, or the hub closes: a closed client is never of use again. It tells the
+// log and the hooks of each failure. See retry.Do.
 func (h *Hub) Do(ctx context.Context, op string, f func(context.Context) error) error {
-	ctx, cancel := h.bound(ctx)
+	ctx, cancel := Either(ctx, h.ctx)
 	defer cancel()
-	return retry.Do(ctx, func(ctx context.Context) error { return h.told(ctx, op, f(ctx)) })
+	return retry.Do(ctx, func(try context.Context) error { return h.told(ctx, op, f(try)) })
 }
 
-// Loop is Do for an operation that waits for what others do. See retry.Loop.
+// Loop is Do for an operation that waits for what others do, and looks for an epoch each time: that tells it of the end. See retry.Loop.
 func (h *Hub) Loop(ctx context.Context, op string, f func(context.Context) error) error {
-	ctx, cancel := h.bound(ctx)
-	defer cancel()
 	return retry.Loop(ctx, func(ctx context.Context) error { return h.told(ctx, op, f(ctx)) })
-}
-
-// bound returns a context that ends with ctx or with the hub: a closed client is never of use again.
-func (h *Hub) bound(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(h.ctx, func() { cancel(context.Cause(h.ctx)) })
-	return ctx, func() {
-		stop()
-		cancel(nil)
-	}
 }
 
 // told tells of a failure, unless it is the end of who asked.

@@ -17,18 +17,23 @@ type Patience struct {
 	tries int
 }
 
-// Try returns a context for the next try. The bound is no deadline but a timer: a deadline travels with each request, and costs a server
-// more than the timer costs us.
+// Try returns a context for the next try.
 func (p *Patience) Try(ctx context.Context) (context.Context, context.CancelFunc) {
 	bound := min(firstTry<<min(p.tries, 8), longestTry)
 	p.tries++
+	return Within(ctx, bound)
+}
+
+// Reset is for after a success: the next try gets the shortest time again.
+func (p *Patience) Reset() { p.tries = 0 }
+
+// Within returns a context that ends with ctx, or after d. The bound is no deadline but a timer: a deadline travels with each request, and
+// costs a server more than the timer costs us.
+func Within(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	timer := time.AfterFunc(bound, func() { cancel(context.DeadlineExceeded) })
+	timer := time.AfterFunc(d, func() { cancel(context.DeadlineExceeded) })
 	return ctx, func() {
 		timer.Stop()
 		cancel(nil)
 	}
 }
-
-// Reset is for after a success: the next try gets the shortest time again.
-func (p *Patience) Reset() { p.tries = 0 }
