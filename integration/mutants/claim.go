@@ -39,7 +39,8 @@ var ofClaim = []mutant{
 	},
 	{
 		name: "the release is sent before the context ends", breaks: "X1",
-		file: "internal/claim/held.go", old: `h.cancel(cause)`, new: `time.AfterFunc(100*time.Millisecond, func() { h.cancel(cause) })`,
+		file: "internal/claim/held.go", old: `h.End(session.ErrReleased)`,
+		new: `_, _ = h.stake.line.handOver(ctx, h.stake); h.End(session.ErrReleased)`,
 		pkg: "integration", test: "TestTheContextEndsBeforeTheRelease",
 	},
 	{
@@ -69,7 +70,7 @@ var ofClaim = []mutant{
 	},
 	{
 		name: "what happens before the watch begins is not looked at", breaks: "W1",
-		file: "internal/claim/wait.go", old: `rev > en.seen`, new: `false`,
+		file: "internal/claim/wait.go", old: `rev > en.seen`, new: `rev < 0`,
 		pkg: "integration", test: "TestAReleaseBeforeTheWatch", hangs: true,
 	},
 	{
