@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"go.etcd.io/etcd/client/v3/concurrency"
-	"google.golang.org/grpc/connectivity"
 
 	"etcdkit/integration/cluster"
 	"etcdkit/lock"
@@ -57,18 +56,6 @@ func TestDefectLateUnlock(t *testing.T) {
 // D4: the context ends while etcd is away. Etcd's Mutex then deletes its key under a context without an end.
 func TestDefectContextIgnored(t *testing.T) {
 	t.Parallel()
-	// givesUp leaves the line while etcd cannot be reached and the client has noticed that. Before, a request could still go down with the
-	// connection, and fail at once.
-	givesUp := func(t *testing.T, c *cluster.Cluster, w *waiter, lock func(context.Context) error) {
-		ctx, cancel := context.WithCancel(soon(t))
-		defer cancel()
-		w.wait(ctx, lock)
-		c.Cut()
-		if !w.client.ActiveConnection().WaitForStateChange(ctx, connectivity.Ready) {
-			t.Fatal("void: the client is still connected")
-		}
-		cancel()
-	}
 	sides(t, func(t *testing.T) {
 		c := cluster.New(t, 1)
 		client := c.Client(t)

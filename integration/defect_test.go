@@ -9,6 +9,7 @@ import (
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/client/v3/concurrency"
+	"google.golang.org/grpc/connectivity"
 
 	"etcdkit/integration/cluster"
 	"etcdkit/lock"
@@ -186,4 +187,29 @@ func valid(t *testing.T, client *clientv3.Client, guard clientv3.Cmp) bool {
 func keyOf(h *lock.Hold) string {
 	guard := h.Guard()
 	return string(guard.KeyBytes())
+}
+
+// givesUp leaves the line while etcd cannot be reached and the client has noticed that. Before, a request could still go down with the
+// connection, and fail at once.
+func givesUp(t *testing.T, c *cluster.Cluster, w *waiter, take func(context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(soon(t))
+	defer cancel()
+	w.wait(ctx, take)
+	c.Cut()
+	if !w.client.ActiveConnection().WaitForStateChange(ctx, connectivity.Ready) {
+		t.Fatal("void: the client is still connected")
+	}
+	cancel()
+}
+
+// compactAway compacts what happened while the clients were cut off, past their watches.
+func compactAway(t *testing.T, c *cluster.Cluster) {
+	t.Helper()
+	c.Cut()
+	for range 5 {
+		put(t, c.Admin(), "noise", "")
+	}
+	c.Compact(t)
+	c.Heal()
 }

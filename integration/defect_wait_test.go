@@ -107,21 +107,13 @@ func pinned(t *testing.T) (c *cluster.Cluster, member int, client *clientv3.Clie
 // D10: while the waiter is away, the history is compacted past its watch. Ours looks again; etcd's Lock gives up its place and fails.
 func TestDefectCompaction(t *testing.T) {
 	t.Parallel()
-	away := func(t *testing.T, c *cluster.Cluster) {
-		c.Cut()
-		for range 5 {
-			put(t, c.Admin(), "noise", "")
-		}
-		c.Compact(t)
-		c.Heal()
-	}
 	sides(t, func(t *testing.T) {
 		c := cluster.New(t, 1)
 		client := c.Client(t)
 		m := lock.NewMutex(open(t, client, "p", session.WithTTL(30*time.Second)), "x")
 		w := newWaiter(t, client, c.Admin(), m.Key())
 		w.wait(soon(t), lockOf(m))
-		away(t, c)
+		compactAway(t, c)
 		w.free()
 		if err := w.returned(); err != nil {
 			t.Errorf("Lock = %v", err)
@@ -131,7 +123,7 @@ func TestDefectCompaction(t *testing.T) {
 		client := c.Client(t)
 		w := newWaiter(t, client, c.Admin(), "x")
 		w.wait(soon(t), theirMutex(t, client, "x").Lock)
-		away(t, c)
+		compactAway(t, c)
 		w.free()
 		if err := w.returned(); !errors.Is(err, rpctypes.ErrCompacted) {
 			notShown(t, "Lock = %v", err)

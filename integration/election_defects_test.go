@@ -10,7 +10,6 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/client/v3/concurrency"
 	"go.etcd.io/etcd/server/v3/embed"
-	"google.golang.org/grpc/connectivity"
 
 	"etcdkit/election"
 	"etcdkit/integration/cluster"
@@ -58,21 +57,13 @@ func TestElectionDefectPhantom(t *testing.T) {
 
 func TestElectionDefectZombie(t *testing.T) {
 	t.Parallel()
-	away := func(t *testing.T, c *cluster.Cluster) {
-		c.Cut()
-		for range 5 {
-			put(t, c.Admin(), "noise", "")
-		}
-		c.Compact(t)
-		c.Heal()
-	}
 	sides(t, func(t *testing.T) {
 		c := cluster.New(t, 1)
 		client := c.Client(t)
 		e := election.New(open(t, client, "p", session.WithTTL(30*time.Second)), "x")
 		w := newWaiter(t, client, c.Admin(), e.Key())
 		w.wait(soon(t), campaignOf(e))
-		away(t, c)
+		compactAway(t, c)
 		w.free()
 		if err := w.returned(); err != nil || !e.IsLeader() {
 			t.Errorf("Campaign = %v, leader %v", err, e.IsLeader())
@@ -85,7 +76,7 @@ func TestElectionDefectZombie(t *testing.T) {
 		e := theirElection(t, client, "x")
 		w := newWaiter(t, client, c.Admin(), "x")
 		w.wait(soon(t), campaignOfTheirs(e))
-		away(t, c)
+		compactAway(t, c)
 		if err := w.returned(); !errors.Is(err, rpctypes.ErrCompacted) {
 			notShown(t, "Campaign = %v", err)
 		}
@@ -187,16 +178,6 @@ func TestElectionDefectProclaim(t *testing.T) {
 
 func TestElectionDefectContextIgnored(t *testing.T) {
 	t.Parallel()
-	givesUp := func(t *testing.T, c *cluster.Cluster, w *waiter, campaign func(context.Context) error) {
-		ctx, cancel := context.WithCancel(soon(t))
-		defer cancel()
-		w.wait(ctx, campaign)
-		c.Cut()
-		if !w.client.ActiveConnection().WaitForStateChange(ctx, connectivity.Ready) {
-			t.Fatal("void: the client is still connected")
-		}
-		cancel()
-	}
 	sides(t, func(t *testing.T) {
 		c := cluster.New(t, 1)
 		client := c.Client(t)

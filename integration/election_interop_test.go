@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -96,27 +95,15 @@ func TestMixedElection(t *testing.T) {
 	const each, rounds = 3, 8
 	prefix := cluster.Prefix(t)
 	key := prefix + "/legacy/leader"
-	var (
-		leading atomic.Int32
-		last    atomic.Int64
-		all     sync.WaitGroup
-	)
-	lead := func(rev int64) {
-		if n := leading.Add(1); n != 1 {
-			t.Errorf("%d leaders at once", n)
-		}
-		if before := last.Swap(rev); before >= rev {
-			t.Errorf("token %d after %d", rev, before)
-		}
-		leading.Add(-1)
-	}
+	var one oneAtATime
+	var all sync.WaitGroup
 	ours := func() {
 		terms := 0
 		e := election.New(open(t, cluster.Shared(t), prefix), "leader", election.WithKey(key),
 			election.WithRestart(func(error) bool { return terms < rounds }))
 		err := e.Run(soon(t), func(_ context.Context, term *election.Term) error {
 			terms++
-			lead(int64(term.Token()))
+			one.enter(t, int64(term.Token()))
 			return nil
 		})
 		if err != nil {
@@ -134,7 +121,7 @@ func TestMixedElection(t *testing.T) {
 			e := concurrency.NewElection(s, key)
 			err := e.Campaign(soon(t), "theirs")
 			if err == nil {
-				lead(e.Rev())
+				one.enter(t, e.Rev())
 				err = e.Resign(soon(t))
 			}
 			if err != nil {

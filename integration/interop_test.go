@@ -97,32 +97,37 @@ func TestEtcdctlLockStandsInTheSameLine(t *testing.T) {
 	}
 }
 
+// oneAtATime checks that nobody has what somebody else has, and that tokens rise.
+type oneAtATime struct {
+	inside atomic.Int32
+	last   atomic.Int64
+}
+
+func (o *oneAtATime) enter(t *testing.T, token int64) {
+	t.Helper()
+	if n := o.inside.Add(1); n != 1 {
+		t.Errorf("%d at once", n)
+	}
+	if before := o.last.Swap(token); before >= token {
+		t.Errorf("token %d after %d", token, before)
+	}
+	o.inside.Add(-1)
+}
+
 // A fleet of which some use etcd's package and some use this one never has two holders.
 func TestMixedFleet(t *testing.T) {
 	t.Parallel()
 	const each, rounds = 3, 10
 	prefix := cluster.Prefix(t)
 	key := prefix + "/legacy/jobs"
-	var (
-		inside atomic.Int32
-		last   atomic.Int64
-		all    sync.WaitGroup
-	)
-	enter := func(rev int64) {
-		if n := inside.Add(1); n != 1 {
-			t.Errorf("%d holders at once", n)
-		}
-		if before := last.Swap(rev); before >= rev {
-			t.Errorf("token %d after %d", rev, before)
-		}
-		inside.Add(-1)
-	}
+	var one oneAtATime
+	var all sync.WaitGroup
 	for range each {
 		ours, theirs := cluster.Shared(t), cluster.Shared(t)
 		all.Go(func() {
 			m := lock.NewMutex(open(t, ours, prefix), "jobs", lock.WithKey(key))
 			for range rounds {
-				err := m.Do(soon(t), func(_ context.Context, h *lock.Hold) error { enter(int64(h.Token())); return nil })
+				err := m.Do(soon(t), func(_ context.Context, h *lock.Hold) error { one.enter(t, int64(h.Token())); return nil })
 				if err != nil {
 					t.Error(err)
 				}
@@ -146,7 +151,7 @@ func TestMixedFleet(t *testing.T) {
 					t.Errorf("their key: %v, %v", resp, err)
 					return
 				}
-				enter(resp.Kvs[0].CreateRevision)
+				one.enter(t, resp.Kvs[0].CreateRevision)
 				if err := m.Unlock(soon(t)); err != nil {
 					t.Error(err)
 				}

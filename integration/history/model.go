@@ -54,35 +54,47 @@ func (h *History) Linearizable(timeout time.Duration, html string) (tried int, f
 	for name, line := range byName(h.believed(), holdName) {
 		ops := operations(line, gone)
 		tried += len(ops)
-		verdict, info := porcupine.CheckOperationsVerbose(fencedMutex, ops, timeout)
-		if verdict == porcupine.Ok {
-			continue
-		}
-		found = append(found, Violation{FencedMutex, fmt.Sprintf("%s: the history of %d holds is %s", name, len(line), verdict)})
-		if html != "" {
-			if err := porcupine.VisualizePath(fencedMutex, info, html); err != nil {
-				found = append(found, Violation{FencedMutex, err.Error()})
-			}
-		}
+		found = append(found, solve(FencedMutex, fencedMutex, name, len(line), ops, timeout, html)...)
 	}
 	return tried, found
 }
 
+// solve looks for an order of the operations that the model allows. If there is none, or none was found in time, it says so and writes the
+// picture to html, if that is not empty.
+func solve(invariant string, model porcupine.Model, name string, holds int, ops []porcupine.Operation, timeout time.Duration, html string) []Violation {
+	verdict, info := porcupine.CheckOperationsVerbose(model, ops, timeout)
+	if verdict == porcupine.Ok {
+		return nil
+	}
+	found := []Violation{{invariant, fmt.Sprintf("%s: the history of %d holds is %s", name, holds, verdict)}}
+	if html != "" {
+		if err := porcupine.VisualizePath(model, info, html); err != nil {
+			found = append(found, Violation{invariant, err.Error()})
+		}
+	}
+	return found
+}
+
+// numbers gives each client a number of its own, from the first on.
+type numbers map[string]int
+
+func (n numbers) of(client string) int {
+	if _, known := n[client]; !known {
+		n[client] = len(n)
+	}
+	return n[client]
+}
+
 // operations are the acquisitions of a line and their ends.
 func operations(line []Hold, gone map[id]Key) (ops []porcupine.Operation) {
-	clients := map[string]int{"": 0} // the one who sees the keys go
+	clients := numbers{"": 0} // the one who sees the keys go
 	for _, h := range line {
-		client, known := clients[h.Client]
-		if !known {
-			client = len(clients)
-			clients[h.Client] = client
-		}
 		until := int64(math.MaxInt64)
 		if k := gone[id{h.Name, h.Token}]; k.Deleted != 0 {
 			until = max(k.Deleted, h.To)
 		}
 		ops = append(ops,
-			porcupine.Operation{ClientId: client, Input: op{true, h.Token}, Call: h.Asked, Return: h.From},
+			porcupine.Operation{ClientId: clients.of(h.Client), Input: op{true, h.Token}, Call: h.Asked, Return: h.From},
 			porcupine.Operation{Input: op{false, h.Token}, Call: h.To, Return: until},
 		)
 	}

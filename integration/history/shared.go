@@ -99,14 +99,10 @@ func Semaphore(size int, shares []Share, timeout time.Duration, html string) []V
 // after its holder believed for the last time, and before its release is known, if it ever is.
 func linearize(invariant string, model porcupine.Model, shares []Share, timeout time.Duration, html string) (found []Violation) {
 	for name, line := range byName(shares, func(s Share) string { return s.Name }) {
-		clients := make(map[string]int)
+		clients := numbers{}
 		var ops []porcupine.Operation
 		for _, s := range line {
-			client, known := clients[s.Client]
-			if !known {
-				client = len(clients)
-				clients[s.Client] = client
-			}
+			client := clients.of(s.Client)
 			until := int64(math.MaxInt64)
 			if s.Freed != 0 {
 				until = max(s.Freed, s.To)
@@ -116,16 +112,7 @@ func linearize(invariant string, model porcupine.Model, shares []Share, timeout 
 				porcupine.Operation{ClientId: client, Input: part{s, false}, Call: s.To, Return: until},
 			)
 		}
-		verdict, info := porcupine.CheckOperationsVerbose(model, ops, timeout)
-		if verdict == porcupine.Ok {
-			continue
-		}
-		found = append(found, Violation{invariant, fmt.Sprintf("%s: the history of %d holds is %s", name, len(line), verdict)})
-		if html != "" {
-			if err := porcupine.VisualizePath(model, info, html); err != nil {
-				found = append(found, Violation{invariant, err.Error()})
-			}
-		}
+		found = append(found, solve(invariant, model, name, len(line), ops, timeout, html)...)
 	}
 	return found
 }
