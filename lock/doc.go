@@ -42,7 +42,8 @@
 // in between. Two locks that are taken one by one, and not by a Multi, can deadlock.
 //
 // Those who read by one key lose it together. The size of a semaphore is what NewSemaphore was given until Resize has set one: if programs
-// give different ones before that, the larger one counts for those who gave it.
+// give different ones before that, the larger one counts for those who gave it, and
+// for whom they make room.
 //
 // # Keys in etcd
 //
@@ -66,9 +67,11 @@
 // holds, and the last one to leave a transaction; what each reads is as long as there are writers, however many readers. A reader
 // who waits watches the key of one writer.
 //
-// Semaphore: as a mutex, but each who joins the line reads its names. Who waits watches the nearest keys ahead that take more than the size
-// leaves, and the size; closer to the head, the line: so a release wakes those whose turn may have come, and not all who wait. With more
-// than 16 such keys, it is the line from the start.
+// Semaphore: as a mutex, but each who joins the line, or leaves it, reads its names, and who releases writes the keys of those anew for whom
+// he makes room. A session that has waited for a semaphore keeps a watch of its own keys there, for 10 s after it was last of use, and
+// needs nothing else in order to be told. Who was not told within 0.1 s, because a holder was lost or the permits are held for longer,
+// watches the nearest keys ahead that take more than the size leaves, and the size; closer to the head, or where these would be
+// more than 16 keys, the line.
 //
 // Multi: what its locks cost, one after the other; they are released at once.
 package lock

@@ -109,7 +109,7 @@ func (s *Semaphore) Size(ctx context.Context) (int, error) {
 	return size, nil
 }
 
-// Resize sets how many permits there are, for all, until the next Resize. A larger size lets those in at once for whom there is room then. A
+// Resize sets how many permits there are, for all, until the next Resize. A larger size lets those in, within 0.1 s, for whom there is room then. A
 // smaller one takes nothing from who holds: there is room again when enough has been given back; who waits for more permits
 // than that gets a *TooManyError. With session.ErrUncertain no answer came while ctx lived; sent again, it does no harm.
 func (s *Semaphore) Resize(ctx context.Context, size int) error {

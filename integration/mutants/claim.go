@@ -104,6 +104,32 @@ var ofClaim = []mutant{
 		pkg: "integration", test: "TestALateTurnFindsItsKeyGone",
 	},
 	{
+		name: "one too many is told that his permits are free", breaks: "L3",
+		file: "internal/claim/rouse.go", old: `sum > size {`, new: `sum > size+1 {`,
+		pkg: "internal/claim", test: "TestEachIsToldOnce",
+	},
+	{
+		name: "whatever is written over a waiting key lets it hold", breaks: "L3",
+		file: "internal/claim/bell.go", old: ` && string(kv.Value) == en.value`, new: ``,
+		pkg: "internal/claim", test: "TestBell",
+	},
+	{
+		name: "a touch of an earlier key counts", breaks: "L3",
+		file: "internal/claim/bell.go", old: `return kv != nil && kv.CreateRevision == en.rev && `, new: `return kv != nil && `,
+		pkg: "internal/claim", test: "TestBellOfAnEarlierUseOfTheName",
+	},
+	{
+		name: "a touch is taken for the loss of the hold", breaks: "X3",
+		file: "internal/claim/stake.go", old: "_, s.doubt = s.rule.(rouser)", new: "_, _ = s.rule.(rouser)",
+		pkg: "integration", test: "TestNobodyReliesOnBeingTold",
+	},
+	{
+		name: "who is not told waits for ever", breaks: "L6",
+		file: "internal/claim/bell.go", old: `	case <-enough.C:
+`, new: ``,
+		pkg: "integration", test: "TestNobodyReliesOnBeingTold", hangs: true,
+	},
+	{
 		name: "a waiter goes on without its lease", breaks: "L6",
 		file: "internal/claim/front.go", old: `hub.Either(ctx, e.Context())`, new: `hub.Either(ctx, ctx)`,
 		pkg: "integration", test: "TestDefectDeadSessionWaits/ours", hangs: true,

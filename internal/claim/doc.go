@@ -24,4 +24,10 @@
 // Each put compares the session key's revision, so writing the session key again (Refence) makes it void, and after that a read is
 // a proof. A turn from one local caller to the next needs no fence: it compares the old key, so when the old key's deletion is
 // acknowledged, the turn has happened or never will.
+//
+// # Being told
+//
+// Who waits for one key watches it. Where any of many keys may make room (Permits), who releases reads in the same transaction who
+// holds from then on, and touches their keys, which their sessions watch all the time. That is a hint for speed: each waits to be told
+// for a moment only, and then watches what is ahead of it.
 package claim

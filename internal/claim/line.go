@@ -8,6 +8,9 @@ import (
 	"sync"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
 	"etcdkit/internal/hub"
 	"etcdkit/internal/keyspace"
 	"etcdkit/session"
@@ -54,6 +57,7 @@ type entry struct {
 	first bool      // nothing was in its way when it was put, which makes it the holder
 	ahead *obstacle // what is in its way, as of the revision seen; nil when that has to be looked up
 	seen  int64
+	heard bool // who put it has waited to be told
 }
 
 // A debt is what has to be settled before the line can be granted to this session again.
@@ -63,6 +67,9 @@ type debt struct {
 	key   string // to be deleted, if its create revision is rev; "" if there is none
 	rev   int64
 	doubt bool // a request with an unknown outcome may have deleted it
+
+	reads   []clientv3.Op    // what is read in the transaction that deletes it
+	answers []*pb.ResponseOp // to these; nil unless it is known that this very transaction has happened
 
 	slot  string // in which a put may have left a key, or may yet; "" if there is none
 	value string // of that key

@@ -112,7 +112,7 @@ const most = 16
 // is not for him, and nobody can miss the one that is. Closer to the head that would be nearly all of them anyway, and the whole
 // line is watched.
 func (r permitsRule) between(l *Line, ahead []*mvccpb.KeyValue, spare int) *obstacle {
-	slices.SortFunc(ahead, func(a, b *mvccpb.KeyValue) int { return cmp.Compare(b.CreateRevision, a.CreateRevision) })
+	slices.SortFunc(ahead, func(a, b *mvccpb.KeyValue) int { return older(b, a) })
 	if i := slices.IndexFunc(ahead, func(kv *mvccpb.KeyValue) bool { n, _ := taken(kv.Key); return n > spare }); i >= 0 {
 		return untilDeleted(string(ahead[i].Key), ahead[i].CreateRevision)
 	}
@@ -135,6 +135,9 @@ func (r permitsRule) between(l *Line, ahead []*mvccpb.KeyValue, spare int) *obst
 	}
 	return o
 }
+
+// older orders keys as they stand in line.
+func older(a, b *mvccpb.KeyValue) int { return cmp.Compare(a.CreateRevision, b.CreateRevision) }
 
 // account is the obstacle that is passed when enough of the keys ahead are gone.
 func account(l *Line, ahead []*mvccpb.KeyValue, spare int) *obstacle {
@@ -175,7 +178,7 @@ func (r permitsRule) glimpse(ctx context.Context, l *Line) (glimpse, error) {
 	case r.n > size:
 		return glimpse{refused: &TooManyError{Wanted: r.n, Size: size}}, nil
 	case sum(kvs)+r.n > size:
-		return glimpse{culprit: slices.MinFunc(kvs, func(a, b *mvccpb.KeyValue) int { return cmp.Compare(a.CreateRevision, b.CreateRevision) })}, nil
+		return glimpse{culprit: slices.MinFunc(kvs, older)}, nil
 	}
 	return glimpse{room: []clientv3.Cmp{
 		clientv3.Compare(clientv3.CreateRevision(l.prefix).WithRange(l.end), "<", resp.Header.Revision+1), // nobody came

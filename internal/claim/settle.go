@@ -101,7 +101,7 @@ func (d *debt) left(slot *pb.RangeResponse) *entry {
 // that again until it is answered. sure is false if the key was not there and no request of ours explains it.
 func (l *Line) drop(ctx context.Context, d *debt) (sure bool, found *entry, err error) {
 	var then, orElse []clientv3.Op
-	then = append(then, clientv3.OpDelete(d.key))
+	then = append(append(then, clientv3.OpDelete(d.key)), d.reads...)
 	if d.slot != "" {
 		then = append(then, clientv3.OpGet(d.slot))
 		orElse = append(orElse, clientv3.OpGet(d.slot))
@@ -113,6 +113,9 @@ func (l *Line) drop(ctx context.Context, d *debt) (sure bool, found *entry, err 
 			return err
 		}
 		sure = resp.Succeeded || d.doubt
+		if resp.Succeeded {
+			d.answers = resp.Responses[1 : 1+len(d.reads)]
+		}
 		if d.slot != "" {
 			found = d.left(resp.Responses[len(resp.Responses)-1].GetResponseRange())
 		}

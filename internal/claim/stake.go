@@ -49,6 +49,7 @@ func (f *front) hold(ctx context.Context, e hub.Epoch, asked time.Time) *Held {
 		line: f.Line, epoch: e, rule: f.claim.Rule, key: f.entry.key, rev: f.entry.rev,
 		pen: make(chan struct{}, 1), holders: 1, mod: f.entry.rev,
 	}
+	_, s.doubt = s.rule.(rouser) // a touch may be on its way
 	s.ctx, s.cancel = context.WithCancelCause(e.Context())
 	f.reopen() // until the stake passes the line on
 	f.mu.Lock()

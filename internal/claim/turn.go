@@ -20,7 +20,14 @@ func (l *Line) handOver(ctx context.Context, s *stake) (turn, error) {
 		}
 		d.slot, d.value, d.doubt = next, c.Value, err != nil // it may have happened; the guarded delete below decides
 	}
+	rule, tells := s.rule.(rouser)
+	if tells {
+		d.reads = s.rule.reads(l, 0)
+	}
 	sure, found, err := l.drop(ctx, d)
+	if tells && d.answers != nil {
+		l.rouse(rule.roused(s, d.answers))
+	}
 	switch {
 	case err != nil:
 		return turn{debt: d}, err

@@ -34,6 +34,9 @@ func (f *front) await(ctx context.Context, e hub.Epoch) error {
 			told = true
 			f.hub.Hooks.Waiting(f.prefix)
 		}
+		if holds, err := f.hear(ctx, e); err != nil || holds {
+			return err
+		}
 		if first, err := f.outwait(ctx); err != nil || first {
 			return err
 		}
