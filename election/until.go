@@ -34,7 +34,7 @@ func (e *Election) until(ctx context.Context, on *stream.Stream, look func(conte
 
 // lookOn is until for as long as the watches live.
 func (e *Election) lookOn(ctx context.Context, on *stream.Stream, look func(context.Context) (bool, error), keys []string) (bool, error) {
-	watching, cancel := context.WithCancel(ctx)
+	watching, cancel := e.hub.Lasting(ctx)
 	defer cancel()
 	var watches [2]*stream.Watch
 	var responses [2]clientv3.WatchChan
@@ -57,6 +57,8 @@ func (e *Election) lookOn(ctx context.Context, on *stream.Stream, look func(cont
 		case resp, ok = <-responses[0]:
 		case resp, ok = <-responses[1]:
 			i = 1
+		case <-ctx.Done():
+			return false, context.Cause(ctx)
 		}
 		if !ok {
 			return false, errors.New("the watch ended without a word")

@@ -3,14 +3,19 @@ package integration
 import (
 	"context"
 	"errors"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/client/v3/concurrency"
+	"google.golang.org/grpc"
 
 	"etcdkit/integration/cluster"
 	"etcdkit/lock"
+	"etcdkit/session"
 )
 
 // touch matches the request by which who releases permits tells who holds from then on.
@@ -29,28 +34,66 @@ func handOn(t *testing.T, h *lock.Hold, line int, waiter *lock.Semaphore) *lock.
 	return next(t, held)
 }
 
-// In the long run a hand-over takes a put, a release and a touch, and nobody reads the line again.
-func TestWaitersAreTold(t *testing.T) {
-	t.Parallel()
-	c := cluster.New(t, 1)
-	a, b := lock.NewSemaphore(open(t, c.Client(t), "p"), "x", 1), lock.NewSemaphore(open(t, c.Client(t), "p"), "x", 1)
+// untilTold hands the semaphore from session to session until one is told that it is its turn: there is a put, a release and a touch
+// then, and the line is not read again.
+func untilTold(t *testing.T, c *cluster.Cluster, a, b *lock.Semaphore) {
+	t.Helper()
 	ctx := soon(t)
 	h := mustTake(t, permits(a, 1))
-	for {
+	for ctx.Err() == nil {
 		before, held := c.Requests("Txn"), make(chan *lock.Hold, 1)
 		go func() { h, _ := b.Acquire(ctx, 1); held <- h }()
-		awaitKeys(t, c.Client(t), a.Key()+"/", 2)
+		awaitKeys(t, c.Admin(), a.Key()+"/", 2)
 		mustUnlock(t, h)
 		h = next(t, held)
 		if c.Requests("Txn")-before == 3 {
-			break
+			mustUnlock(t, h)
+			return
 		}
-		a, b = b, a
-		if ctx.Err() != nil {
-			t.Fatal("nobody was ever told")
-		}
+		mustUnlock(t, h)
+		h = mustTake(t, permits(a, 1))
 	}
-	mustUnlock(t, h)
+	t.Fatal("nobody was ever told")
+}
+
+func TestWaitersAreTold(t *testing.T) {
+	t.Parallel()
+	c := cluster.New(t, 1)
+	untilTold(t, c, lock.NewSemaphore(open(t, c.Client(t), "p"), "x", 1), lock.NewSemaphore(open(t, c.Client(t), "p"), "x", 1))
+}
+
+// deafStream is a stream of which nothing comes any more from a moment on, though it does not end.
+type deafStream struct {
+	grpc.ClientStream
+	deaf func() bool
+}
+
+func (s deafStream) RecvMsg(m any) error {
+	err := s.ClientStream.RecvMsg(m)
+	if err == nil && s.deaf() {
+		<-s.Context().Done()
+		return context.Cause(s.Context())
+	}
+	return err
+}
+
+// A stream that goes silent is given up by those who wait to be told, though it does not end.
+func TestADeafBellIsReplaced(t *testing.T) {
+	t.Parallel()
+	c := cluster.New(t, 1)
+	var silent atomic.Bool
+	client := c.Client(t, func(cfg *clientv3.Config) {
+		cfg.DialOptions = append(cfg.DialOptions, grpc.WithChainStreamInterceptor(
+			func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+				stream, err := streamer(ctx, desc, cc, method, opts...)
+				late := silent.Load()
+				return deafStream{stream, func() bool { return silent.Load() && !late && strings.HasSuffix(method, "/Watch") }}, err
+			}))
+	})
+	a, b := lock.NewSemaphore(open(t, c.Client(t), "p"), "x", 1), lock.NewSemaphore(open(t, client, "p"), "x", 1)
+	untilTold(t, c, a, b)
+	silent.Store(true)
+	untilTold(t, c, a, b)
 }
 
 // Whether a touch fails, comes late or its reply is lost: the next one holds, once, and what he holds is as good as any.
@@ -102,4 +145,60 @@ func TestPermitsOfWhoTellsNobody(t *testing.T) {
 		mustUnlock(t, next(t, held))
 	}
 	awaitNoKeys(t, client, b.Key()+"/")
+}
+
+// warm hands a semaphore to b and back often enough for b to be told when its turn comes.
+func warm(t *testing.T, a, b *lock.Semaphore) {
+	t.Helper()
+	for range 5 {
+		mustUnlock(t, handOn(t, mustTake(t, permits(a, 1)), 2, b))
+	}
+}
+
+// Between a touch and the moment at which its waiter learns of it the key can be deleted, and somebody else hold.
+func TestATouchAloneIsNoProof(t *testing.T) {
+	t.Parallel()
+	prefix := cluster.Prefix(t)
+	client, faults := interceptedClient(t)
+	a, b, c := sem(t, prefix, 1), lock.NewSemaphore(open(t, client, prefix), "x", 1), sem(t, prefix, 1)
+	warm(t, a, b)
+	h := mustTake(t, permits(a, 1))
+	reply, held := faults.HoldReply(puts(b.Key())), make(chan *lock.Hold, 1)
+	go func() { h, _ := b.Acquire(soon(t), 1); held <- h }()
+	awaitKeys(t, client, b.Key()+"/", 2)
+	mustUnlock(t, h)
+	awaitKeys(t, client, b.Key()+"/", 1)
+	waiting := keys(t, client, b.Key()+"/")[0]
+	eventually(t, "a touch", func() bool {
+		resp, err := client.Get(soon(t), waiting)
+		must(t, err)
+		return resp.Kvs[0].ModRevision > resp.Kvs[0].CreateRevision
+	})
+	_, err := client.Delete(soon(t), waiting)
+	must(t, err)
+	h = mustTake(t, permits(c, 1))
+	must(t, reply.Release())
+	awaitKeys(t, client, b.Key()+"/", 2) // it queues again
+	mustUnlock(t, h)
+	mustUnlock(t, next(t, held))
+}
+
+// A touch changes when a key was last written. What somebody else has put in its place is not taken for that.
+func TestCheckSTMAfterATouch(t *testing.T) {
+	t.Parallel()
+	client, prefix := cluster.Shared(t), cluster.Prefix(t)
+	h := mustTake(t, permits(sem(t, prefix, 1), 1))
+	_, err := client.Delete(soon(t), keyOf(h))
+	must(t, err)
+	put(t, client, keyOf(h), "junk")
+	_, err = concurrency.NewSTM(client, func(stm concurrency.STM) error {
+		stm.Put(prefix+"/result", "done")
+		return h.CheckSTM(stm)
+	}, concurrency.WithAbortContext(soon(t)))
+	if !errors.Is(err, session.ErrLost) {
+		t.Errorf("a transaction of a hold that is gone: %v", err)
+	}
+	_ = h.Unlock(soon(t))
+	_, err = client.Delete(soon(t), keyOf(h))
+	must(t, err)
 }

@@ -67,11 +67,11 @@
 // holds, and the last one to leave a transaction; what each reads is as long as there are writers, however many readers. A reader
 // who waits watches the key of one writer.
 //
-// Semaphore: as a mutex, but each who joins the line, or leaves it, reads its names, and who releases writes the keys of those anew for whom
-// he makes room. A session that has waited for a semaphore keeps a watch of its own keys there, for 10 s after it was last of use, and
-// needs nothing else in order to be told. Who was not told within 0.1 s, because a holder was lost or the permits are held for longer,
-// watches the nearest keys ahead that take more than the size leaves, and the size; closer to the head, or where these would be
-// more than 16 keys, the line.
+// Semaphore: as a mutex, but each who joins the line, or leaves it, reads as many names as there are permits, and who releases writes the keys
+// of those anew for whom he makes room. A session that has waited keeps a watch of its own keys for some 10 s after it was last of
+// use; who is told reads his own key, to be sure. Who was not told within 0.1 s, because the permits are held for longer, or who made
+// room was lost or had waited himself, watches the nearest keys ahead that take more than the size leaves, and the size; closer to
+// the head, or where these would be more than 16 keys, the line.
 //
 // Multi: what its locks cost, one after the other; they are released at once.
 package lock

@@ -55,7 +55,7 @@ func NewSemaphore(s *session.Session, name string, size int, opts ...Option) *Se
 }
 
 // validSize also has an upper bound, so that sums are never too large.
-func validSize(size int) bool { return size > 0 && size < 1<<31-1 }
+func validSize(size int) bool { return size > 0 && size <= claim.MaxPermits }
 
 // Key is where the semaphore stands in etcd; its size stands at this key with ".size" behind it. It is empty if the name is bad.
 func (s *Semaphore) Key() string { return s.line.key }
@@ -109,9 +109,9 @@ func (s *Semaphore) Size(ctx context.Context) (int, error) {
 	return size, nil
 }
 
-// Resize sets how many permits there are, for all, until the next Resize. A larger size lets those in, within 0.1 s, for whom there is room then. A
-// smaller one takes nothing from who holds: there is room again when enough has been given back; who waits for more permits
-// than that gets a *TooManyError. With session.ErrUncertain no answer came while ctx lived; sent again, it does no harm.
+// Resize sets how many permits there are, for all, until the next Resize. A larger size lets those in for whom there is room then, who
+// learn of it within some 0.1 s. A smaller one takes nothing from who holds, or for whom room was made before: there is room again when
+// enough has been given back; who waits for more permits than that gets a *TooManyError. With session.ErrUncertain no answer came while ctx lived; sent again, it does no harm.
 func (s *Semaphore) Resize(ctx context.Context, size int) error {
 	if err := s.usable(); err != nil {
 		return err

@@ -120,8 +120,23 @@ var ofClaim = []mutant{
 	},
 	{
 		name: "a touch is taken for the loss of the hold", breaks: "X3",
-		file: "internal/claim/stake.go", old: "_, s.doubt = s.rule.(rouser)", new: "_, _ = s.rule.(rouser)",
+		file: "internal/claim/stake.go", old: "_, s.touchable = s.rule.(rouser)", new: "_, _ = s.rule.(rouser)",
 		pkg: "integration", test: "TestNobodyReliesOnBeingTold",
+	},
+	{
+		name: "a touch is all that a grant needs", breaks: "L5",
+		file: "internal/claim/bell.go", old: `return f.stands(ctx)`, new: `return true, nil`,
+		pkg: "integration", test: "TestATouchAloneIsNoProof", hangs: true,
+	},
+	{
+		name: "what has the name of a touched key is the hold", breaks: "L2",
+		file: "internal/claim/rewrite.go", old: `&& s.isIn(resp.Kvs)`, new: `&& len(resp.Kvs) > 0`,
+		pkg: "integration", test: "TestCheckSTMAfterATouch",
+	},
+	{
+		name: "a deaf bell stays", breaks: "X4",
+		file: "internal/claim/bell.go", old: `		w.Replace()`, new: `		_ = w`,
+		pkg: "integration", test: "TestADeafBellIsReplaced", hangs: true,
 	},
 	{
 		name: "who is not told waits for ever", breaks: "L6",

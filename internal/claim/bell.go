@@ -11,6 +11,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"etcdkit/internal/hub"
+	"etcdkit/internal/stream"
 )
 
 // A bell hears when somebody who releases touches keys of this session in a line. One watch of all that have the name of its lease
@@ -23,9 +24,16 @@ type bell struct {
 	mu      sync.Mutex // protects what follows
 	running bool
 	since   int64                       // the revision behind which it hears everything; 0 while it hears nothing
+	watch   *stream.Watch               // while it hears
 	rung    map[string]*mvccpb.KeyValue // the last touch of each key
-	calls   map[string]chan struct{}    // of those who wait, by their keys: closed at a touch, or when the bell is deaf
+	calls   map[string]call             // of those who wait, by their keys
 	used    time.Time                   // by the last one
+}
+
+// A call waits for the touch of a key with this create revision. It is closed then, or when the bell hears no more.
+type call struct {
+	rev int64
+	c   chan struct{}
 }
 
 const (
@@ -35,8 +43,9 @@ const (
 	bellStays = 10 * time.Second
 )
 
-// hear waits a while to be told that our key holds. Only who has just put it can rely on that: the key was there when it was touched.
-func (f *front) hear(ctx context.Context, e hub.Epoch) (told bool, err error) {
+// hear waits a while to be told that our key holds. That it still does has to be proved by a read, but of this key alone: those before
+// it can only have become fewer since.
+func (f *front) hear(ctx context.Context, e hub.Epoch) (holds bool, err error) {
 	en := f.entry
 	if _, ok := f.claim.Rule.(rouser); !ok || en.epoch != e || en.heard || en.ahead != nil && en.ahead.refused != nil {
 		return false, nil
@@ -56,7 +65,22 @@ func (f *front) hear(ctx context.Context, e hub.Epoch) (told bool, err error) {
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	}
-	return b.answer(en), err
+	if told := b.answer(en); !told || err != nil {
+		return false, err
+	}
+	return f.stands(ctx)
+}
+
+// stands proves that our key is there.
+func (f *front) stands(ctx context.Context) (bool, error) {
+	ctx, cancel := f.patience.Try(ctx)
+	defer cancel()
+	resp, err := f.hub.Client.Get(ctx, f.entry.key, clientv3.WithKeysOnly())
+	if err != nil {
+		return false, err
+	}
+	f.patience.Reset()
+	return true, f.confirm(resp.Kvs)
 }
 
 // openBell returns the bell for the keys of the epoch's lease.
@@ -65,7 +89,7 @@ func (f *front) openBell(e hub.Epoch) *bell {
 	id := "bell of " + from
 	return f.hub.Share(id, func() (any, func()) {
 		return &bell{
-			hub: f.hub, id: id, from: from, rung: make(map[string]*mvccpb.KeyValue), calls: make(map[string]chan struct{}),
+			hub: f.hub, id: id, from: from, rung: make(map[string]*mvccpb.KeyValue), calls: make(map[string]call),
 		}, nil
 	}).(*bell)
 }
@@ -85,13 +109,13 @@ func (b *bell) listen(en *entry) <-chan struct{} {
 	if b.since == 0 || b.since > en.rev {
 		return nil
 	}
-	call := make(chan struct{})
+	c := make(chan struct{})
 	if kv := b.rung[en.key]; kv != nil && kv.CreateRevision == en.rev {
-		close(call)
+		close(c)
 	} else {
-		b.calls[en.key] = call
+		b.calls[en.key] = call{en.rev, c}
 	}
-	return call
+	return c
 }
 
 // answer tells whether the entry's key was touched. What somebody else has made of it is no touch.
@@ -122,7 +146,7 @@ func (b *bell) hear(ctx context.Context) error {
 		return err
 	}
 	b.mu.Lock()
-	b.since = w.Revision
+	b.since, b.watch = w.Revision, w
 	b.mu.Unlock()
 	idle := time.NewTicker(bellStays)
 	defer idle.Stop()
@@ -154,10 +178,24 @@ func (b *bell) ring(events []*clientv3.Event) {
 		}
 		key := string(ev.Kv.Key)
 		b.rung[key] = ev.Kv
-		if call := b.calls[key]; call != nil {
-			close(call)
+		if call, ok := b.calls[key]; ok && call.rev == ev.Kv.CreateRevision {
+			close(call.c)
 			delete(b.calls, key)
 		}
+	}
+}
+
+// missed ends a bell that did not hear of a touch that has happened, and the stream that it was deaf on. One that is about to hear of it
+// has to go, too: the next one is as good.
+func (f *front) missed(e hub.Epoch) {
+	b := f.openBell(e)
+	defer f.hub.Unshare(b.id)
+	b.mu.Lock()
+	w := b.watch
+	deaf := w != nil && b.since <= f.entry.rev && b.rung[f.entry.key] == nil
+	b.mu.Unlock()
+	if deaf {
+		w.Replace()
 	}
 }
 
@@ -170,10 +208,10 @@ func (b *bell) isIdle() bool {
 // deafen sends those who wait away.
 func (b *bell) deafen() {
 	b.mu.Lock()
-	b.running, b.since = false, 0
+	b.running, b.since, b.watch = false, 0, nil
 	clear(b.rung)
 	for key, call := range b.calls {
-		close(call)
+		close(call.c)
 		delete(b.calls, key)
 	}
 	b.mu.Unlock()

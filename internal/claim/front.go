@@ -135,8 +135,15 @@ func (f *front) put(ctx context.Context, e hub.Epoch) error {
 
 // newEntry is the entry for a key that was put at the revision rev, when the answers told what stood before it.
 func (l *Line) newEntry(c Claim, key string, e hub.Epoch, rev int64, answers []*pb.ResponseOp) *entry {
-	ahead := c.Rule.obstacle(l, answers)
-	return &entry{key: key, value: c.Value, rev: rev, epoch: e, first: ahead == nil, ahead: ahead, seen: rev}
+	en := &entry{key: key, value: c.Value, rev: rev, epoch: e, mod: rev, seen: rev}
+	switch ahead := c.Rule.obstacle(l, answers); ahead {
+	case unseen:
+	case crowd:
+		en.crowded = true
+	default:
+		en.ahead, en.first = ahead, ahead == nil
+	}
+	return en
 }
 
 // owe takes note of a put that failed, if it may have happened all the same. fence is the revision that it compared.

@@ -57,7 +57,10 @@ type entry struct {
 	first bool      // nothing was in its way when it was put, which makes it the holder
 	ahead *obstacle // what is in its way, as of the revision seen; nil when that has to be looked up
 	seen  int64
-	heard bool // who put it has waited to be told
+	mod   int64 // the revision at which it was last written, as far as is known
+
+	crowded bool // so many are before it that it cannot hold yet, whoever they are
+	heard   bool // who put it has waited to be told
 }
 
 // A debt is what has to be settled before the line can be granted to this session again.

@@ -42,8 +42,11 @@ const weightMark = "~"
 
 func (permitsRule) shares() bool { return false }
 
-// all is what a key takes that does not say it: more than any size, and still far from an overflow of the sum.
-const all = math.MaxInt32
+// MaxPermits is how many permits there can be: so few that the sum of any two fits into 32 bits.
+const MaxPermits = 1<<29 - 1
+
+// all is what a key takes that does not say it: more than any size.
+const all = MaxPermits + 1
 
 // taken is what a key takes. ok is false if it does not say it.
 func taken[T string | []byte](key T) (n int, ok bool) {
@@ -53,7 +56,7 @@ func taken[T string | []byte](key T) (n int, ok bool) {
 		return all, false
 	}
 	n, err := strconv.Atoi(name[i+len(weightMark):])
-	if err != nil || n <= 0 || n > all {
+	if err != nil || n <= 0 || n > MaxPermits {
 		return all, false
 	}
 	return n, true
@@ -65,7 +68,7 @@ func ParseSize(kvs []*mvccpb.KeyValue) int {
 		return 0
 	}
 	n, err := strconv.Atoi(string(kvs[0].Value))
-	if err != nil || n <= 0 || n > all {
+	if err != nil || n <= 0 || n > MaxPermits {
 		return 0
 	}
 	return n
@@ -79,10 +82,13 @@ func (r permitsRule) size(kvs []*mvccpb.KeyValue) (size int, mod int64) {
 	return cmp.Or(ParseSize(kvs), r.initial), mod
 }
 
+// reads asks who joins a line for no more keys than there are permits: each takes one at least.
 func (r permitsRule) reads(l *Line, rev int64) []clientv3.Op {
 	opts := []clientv3.OpOption{clientv3.WithRange(l.end), clientv3.WithKeysOnly()}
 	if rev > 0 {
 		opts = append(opts, clientv3.WithMaxCreateRev(rev-1))
+	} else {
+		opts = append(opts, clientv3.WithLimit(int64(r.initial)))
 	}
 	return []clientv3.Op{clientv3.OpGet(l.prefix, opts...), clientv3.OpGet(r.sizeKey)}
 }
@@ -93,6 +99,10 @@ func (r permitsRule) obstacle(l *Line, answers []*pb.ResponseOp) *obstacle {
 	switch {
 	case r.n > size:
 		return &obstacle{refused: &TooManyError{Wanted: r.n, Size: size}}
+	case answers[0].GetResponseRange().More && answers[0].GetResponseRange().Count >= int64(size):
+		return crowd
+	case answers[0].GetResponseRange().More:
+		return unseen
 	case sum(ahead)+r.n <= size:
 		return nil
 	}
@@ -168,7 +178,7 @@ func sum(kvs []*mvccpb.KeyValue) (total int) {
 
 // glimpse also counts those who wait, since they must not be overtaken.
 func (r permitsRule) glimpse(ctx context.Context, l *Line) (glimpse, error) {
-	resp, err := l.hub.Client.Txn(ctx).Then(r.reads(l, 0)...).Commit()
+	resp, err := l.hub.Client.Txn(ctx).Then(r.reads(l, math.MaxInt64)...).Commit()
 	if err != nil {
 		return glimpse{}, err
 	}

@@ -26,6 +26,12 @@ func (h *Held) Modified() (rev int64, sure bool) {
 // written after that. 0 is that of a key that is not there.
 func (h *Held) CheckRevision(rev int64) error {
 	known, sure := h.Modified() // after the read, so that nothing is read that is not known yet
+	if rev > known && h.stake.touchable {
+		if err := h.stake.learn(h.ctx); err != nil {
+			return err
+		}
+		known, sure = h.Modified()
+	}
 	switch {
 	case rev >= h.stake.rev && rev <= known:
 		return nil // an older one of ours fails when it is committed
@@ -35,6 +41,19 @@ func (h *Held) CheckRevision(rev int64) error {
 	// A write of ours may have happened since. Nobody but our session uses this name for a key, and only once the hold is over: so it
 	// is the key of this hold, if the hold is not over even now.
 	return h.Err()
+}
+
+// learn reads at which revision the key was last written.
+func (s *stake) learn(ctx context.Context) error {
+	return s.line.hub.Do(ctx, "read "+s.key, func(ctx context.Context) error {
+		resp, err := s.line.hub.Client.Get(ctx, s.key, clientv3.WithKeysOnly())
+		if err == nil && s.isIn(resp.Kvs) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.mod = max(s.mod, resp.Kvs[0].ModRevision)
+		}
+		return err
+	})
 }
 
 // Rewrite gives the key another value. Its create revision, which is token and guard, stays. It returns the loss if the hold is lost, and

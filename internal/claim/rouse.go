@@ -14,8 +14,19 @@ import (
 // A rouser is a Rule by which who releases tells those who hold from then on. Where any of many keys may be the one that is waited for,
 // one write more costs less than a watch of each of them. Nobody relies on it: who is not told soon, watches.
 type rouser interface {
-	// roused returns the keys that hold since the stake's is gone, by the answers to reads at that very revision.
+	// readsToTell are the operations that tell who holds then.
+	readsToTell(l *Line) []clientv3.Op
+	// roused returns the keys that hold since the stake's is gone, by the answers at that very revision.
 	roused(s *stake, answers []*pb.ResponseOp) []*mvccpb.KeyValue
+}
+
+// readsToTell asks for the head of the line. Where the size was raised by much, it is too short for some, who will find out for themselves.
+func (r permitsRule) readsToTell(l *Line) []clientv3.Op {
+	return []clientv3.Op{
+		clientv3.OpGet(l.prefix, clientv3.WithRange(l.end), clientv3.WithKeysOnly(),
+			clientv3.WithSort(clientv3.SortByCreateRevision, clientv3.SortAscend), clientv3.WithLimit(int64(r.initial)+1)),
+		clientv3.OpGet(r.sizeKey),
+	}
 }
 
 // roused returns those that fit without the stake's key and did not fit with it: what others release lets in others, so that each is
@@ -27,7 +38,7 @@ func (r permitsRule) roused(s *stake, answers []*pb.ResponseOp) (in []*mvccpb.Ke
 	sum := 0
 	for _, kv := range kvs {
 		n, known := taken(kv.Key)
-		if sum += n; sum > size {
+		if sum = min(sum+n, all); sum > size {
 			break // and with it whoever is behind
 		}
 		if known && kv.CreateRevision > s.rev && sum+r.n > size {
@@ -44,18 +55,20 @@ func (l *Line) rouse(kvs []*mvccpb.KeyValue) {
 		return
 	}
 	l.hub.Go(func(ctx context.Context) {
-		ctx, cancel := new(retry.Patience).Try(ctx)
-		defer cancel()
 		for _, kv := range kvs {
-			key := string(kv.Key)
-			_, err := l.hub.Client.Txn(ctx).
-				If(present(key, kv.CreateRevision)).
-				Then(clientv3.OpPut(key, "", clientv3.WithIgnoreValue(), clientv3.WithIgnoreLease())).
-				Commit()
-			if err != nil {
-				l.hub.Log.Debug("who holds now could not be told", "key", key, "error", err)
-				return
+			if err := l.touch(ctx, string(kv.Key), kv.CreateRevision); err != nil {
+				l.hub.Log.Debug("who holds now could not be told", "key", string(kv.Key), "error", err)
 			}
 		}
 	})
+}
+
+func (l *Line) touch(ctx context.Context, key string, rev int64) error {
+	ctx, cancel := new(retry.Patience).Try(ctx)
+	defer cancel()
+	_, err := l.hub.Client.Txn(ctx).
+		If(present(key, rev)).
+		Then(clientv3.OpPut(key, "", clientv3.WithIgnoreValue(), clientv3.WithIgnoreLease())).
+		Commit()
+	return err
 }

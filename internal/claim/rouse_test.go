@@ -75,7 +75,7 @@ func TestForeignKeysAreNotTold(t *testing.T) {
 
 // bellOf is a bell that hears everything behind a revision.
 func bellOf(rev int64) *bell {
-	return &bell{running: true, since: rev, rung: make(map[string]*mvccpb.KeyValue), calls: make(map[string]chan struct{})}
+	return &bell{running: true, since: rev, rung: make(map[string]*mvccpb.KeyValue), calls: make(map[string]call)}
 }
 
 // written is the event of a key that was put at a revision and written again at another.

@@ -36,6 +36,13 @@ type obstacle struct {
 	refused  error                      // not nil: there is nothing to wait for, our key will never hold
 }
 
+var (
+	// unseen is what is known of an obstacle when there are more keys than were asked for.
+	unseen = new(obstacle)
+	// crowd is the same when they are so many that ours cannot hold yet, whoever they are.
+	crowd = new(obstacle)
+)
+
 // A glimpse is either a key that keeps ours from holding at once, or compares that are true as long as none does, or why ours never
 // will.
 type glimpse struct {

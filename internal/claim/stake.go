@@ -28,6 +28,8 @@ type stake struct {
 	timer  *time.Timer   // that begins to watch the key
 	pen    chan struct{} // holds a token while the key's value is written anew
 
+	touchable bool // somebody else may write the key anew as it is
+
 	holders int  // protected by the line's mutex
 	aside   bool // the line goes on without it; protected by the line's mutex as long as there are holders
 
@@ -47,9 +49,9 @@ func (f *front) hold(ctx context.Context, e hub.Epoch, asked time.Time) *Held {
 	}
 	s := &stake{
 		line: f.Line, epoch: e, rule: f.claim.Rule, key: f.entry.key, rev: f.entry.rev,
-		pen: make(chan struct{}, 1), holders: 1, mod: f.entry.rev,
+		pen: make(chan struct{}, 1), holders: 1, mod: max(f.entry.rev, f.entry.mod),
 	}
-	_, s.doubt = s.rule.(rouser) // a touch may be on its way
+	_, s.touchable = s.rule.(rouser)
 	s.ctx, s.cancel = context.WithCancelCause(e.Context())
 	f.reopen() // until the stake passes the line on
 	f.mu.Lock()
@@ -149,20 +151,20 @@ func (s *stake) isIn(kvs []*mvccpb.KeyValue) bool {
 
 // watchOnce is true if the key is seen to be gone.
 func (s *stake) watchOnce() (bool, error) {
-	ctx, cancel := context.WithCancel(s.ctx)
-	defer cancel()
 	hub := s.line.hub
+	ctx, cancel := hub.Lasting(s.ctx)
+	defer cancel()
 	w, err := hub.Holds.Watch(ctx, hub.Client, s.key, clientv3.WithFilterPut())
 	if err != nil {
 		return false, err
 	}
-	resp, err := hub.Client.Get(ctx, s.key, clientv3.WithKeysOnly())
+	resp, err := hub.Client.Get(s.ctx, s.key, clientv3.WithKeysOnly())
 	if err != nil {
 		return false, err
 	}
 	if !s.isIn(resp.Kvs) {
 		return true, nil
 	}
-	err = awaitEvent(ctx, w, untilDeleted(s.key, s.rev).passed)
+	err = awaitEvent(s.ctx, w, untilDeleted(s.key, s.rev).passed)
 	return err == nil, err
 }

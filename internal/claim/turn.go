@@ -22,10 +22,10 @@ func (l *Line) handOver(ctx context.Context, s *stake) (turn, error) {
 	}
 	rule, tells := s.rule.(rouser)
 	if tells {
-		d.reads = s.rule.reads(l, 0)
+		d.reads = rule.readsToTell(l)
 	}
 	sure, found, err := l.drop(ctx, d)
-	if tells && d.answers != nil {
+	if d.reads = nil; tells && d.answers != nil {
 		l.rouse(rule.roused(s, d.answers))
 	}
 	switch {

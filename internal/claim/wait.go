@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -21,7 +22,7 @@ func (f *front) await(ctx context.Context, e hub.Epoch) error {
 		if en.first && en.epoch == e {
 			return nil
 		}
-		if en.ahead == nil {
+		if en.ahead == nil && !en.crowded {
 			first, err := f.look(ctx)
 			if err != nil {
 				return err
@@ -37,14 +38,18 @@ func (f *front) await(ctx context.Context, e hub.Epoch) error {
 		if holds, err := f.hear(ctx, e); err != nil || holds {
 			return err
 		}
+		if en.crowded {
+			en.crowded = false // from now on it matters who they are
+			continue
+		}
 		if first, err := f.outwait(ctx); err != nil || first {
 			return err
 		}
 	}
 }
 
-// look reads our key and what stands before it at one revision. It is true if nothing is in our way: every grant after a wait rests on
-// this read, since our key may have been deleted while we waited.
+// look reads our key and what stands before it at one revision. It is true if nothing is in our way: every grant after a wait that
+// no touch has ended rests on this read, since our key may have been deleted while we waited.
 func (f *front) look(ctx context.Context) (bool, error) {
 	en := f.entry
 	own := clientv3.OpGet(en.key, clientv3.WithKeysOnly())
@@ -53,14 +58,26 @@ func (f *front) look(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	ahead := len(resp.Responses) - 1
-	if kvs := resp.Responses[ahead].GetResponseRange().Kvs; len(kvs) == 0 || kvs[0].CreateRevision != en.rev {
-		f.hub.Log.Warn("a waiting key was deleted by somebody else; queueing again", "key", en.key)
-		f.entry = nil
-		return false, errAgain
+	if err := f.confirm(resp.Responses[ahead].GetResponseRange().Kvs); err != nil {
+		return false, err
+	}
+	if en.heard && en.mod > en.rev {
+		f.missed(en.epoch)
 	}
 	en.seen = resp.Header.Revision
 	en.ahead = f.claim.Rule.obstacle(f.Line, resp.Responses[:ahead])
 	return en.ahead == nil, nil
+}
+
+// confirm takes note of a read of our key. Without the key the caller has to queue again.
+func (f *front) confirm(kvs []*mvccpb.KeyValue) error {
+	if en := f.entry; len(kvs) == 0 || kvs[0].CreateRevision != en.rev {
+		f.hub.Log.Warn("a waiting key was deleted by somebody else; queueing again", "key", en.key)
+		f.entry = nil
+		return errAgain
+	}
+	f.entry.mod = kvs[0].ModRevision
+	return nil
 }
 
 // outwait returns when what is in our way may be gone; unless it is true, only a look can tell whether our key now holds. A watch
@@ -142,20 +159,25 @@ func (o *obstacle) watchedBy(other *obstacle) bool {
 
 // awaitEvent returns nil when an event came that makes passed true.
 func awaitEvent(ctx context.Context, w *stream.Watch, passed func(*clientv3.Event) bool) error {
-	for resp := range w.Responses {
-		if err := resp.Err(); err != nil {
-			return watchEnded(w, err)
-		}
-		for _, ev := range resp.Events {
-			if passed(ev) {
+	for {
+		select {
+		case resp, ok := <-w.Responses:
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			if !ok {
+				return errors.New("the watch ended without a word")
+			}
+			if err := resp.Err(); err != nil {
+				return watchEnded(w, err)
+			}
+			if slices.ContainsFunc(resp.Events, passed) {
 				return nil
 			}
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
 	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return errors.New("the watch ended without a word")
 }
 
 // watchEnded makes of what ended a watch what to do next: after a compaction look again, and after anything else, with a pause. A
