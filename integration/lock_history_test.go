@@ -140,7 +140,7 @@ func TestSemaphoreHistory(t *testing.T) {
 	c := cluster.New(t, 1)
 	shares := troubled(t, c, func() { endure(t, c) }, func(d *diary, s *session.Session, client string, round int) error {
 		n := 1 + (round+len(client))%size
-		share := history.Share{Hold: history.Hold{Name: "x", Client: client}, Takes: n}
+		share := history.Share{Hold: history.Hold{Name: "x", Client: client, Portion: history.Portion{Takes: n}}}
 		return d.hold(soon(t), share, permits(lock.NewSemaphore(s, "x", size), n), keep(client, round))
 	})
 	judgeShares(t, shares, history.Semaphore(size, shares, time.Minute, ""))

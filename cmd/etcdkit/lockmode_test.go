@@ -62,7 +62,7 @@ func TestSemaphore(t *testing.T) {
 	heavy := run(3)
 	heavy.awaitNote(`waiting: semaphore "downloads": held by `)
 	owners := awaitOutput(t, lockArgs("owners", "downloads", "--size", "3"), `(?m)^waits`)
-	if want := `^STATE +AS .*\n(holds +[12] .*\n){2}waits +3 .*\n$`; !regexp.MustCompile(want).MatchString(owners) {
+	if want := `^STATE +AS .*\n(holds +[12]/3 .*\n){2}waits +3/3 .*\n$`; !regexp.MustCompile(want).MatchString(owners) {
 		t.Errorf("owners:\n%s", owners)
 	}
 	finish(two)

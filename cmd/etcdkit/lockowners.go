@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"slices"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -22,7 +22,8 @@ program counts once, however many of its parts wait. A key that stands in the li
 as that of "etcdctl lock", shows dashes. The list is empty when the lock is free.
 
 AS tells who is a writer, the only one while it holds, and who is a reader. With --size S, NAME is a semaphore, and AS is
-how many of its permits each takes: all, where a key that is not of this kit does not say it.
+how many permits each takes of how many there are, such as 2/8: all/8, where a key that is not of this kit does not say
+it. What there are is S, or what "etcdkit lock resize" or a program has set.
 
 SESSION SINCE is when a program opened its session, which may be long before it got the lock or came to wait.`,
 		Example: `  etcdkit lock owners nightly-report
@@ -38,17 +39,22 @@ SESSION SINCE is when a program opened its session, which may be long before it 
 			opts := where.options(args[0])
 			if !cmd.Flags().Changed(sizeFlag) {
 				owners, err := lock.Owners(ctx, s, args[0], opts...)
-				return l.printOwners(cmd, owners, exclusion, err)
+				return l.printOwners(cmd, owners, 0, err)
 			}
-			owners, err := lock.NewSemaphore(s, args[0], size, opts...).Owners(ctx)
-			return l.printOwners(cmd, owners, share, err)
+			sem := lock.NewSemaphore(s, args[0], size, opts...)
+			agreed, err := sem.Size(ctx)
+			if err != nil {
+				return err
+			}
+			owners, err := sem.Owners(ctx)
+			return l.printOwners(cmd, owners, agreed, err)
 		})
 	}
 	return cmd
 }
 
-// printOwners prints them, unless they could not be read. as tells what an owner is in the line.
-func (l *locks) printOwners(cmd *cobra.Command, owners []lock.Owner, as func(lock.Owner) string, err error) error {
+// printOwners prints them, unless they could not be read. size is that of a semaphore, 0 for a lock.
+func (l *locks) printOwners(cmd *cobra.Command, owners []lock.Owner, size int, err error) error {
 	if err != nil {
 		return err
 	}
@@ -60,8 +66,13 @@ func (l *locks) printOwners(cmd *cobra.Command, owners []lock.Owner, as func(loc
 			state = "holds"
 		}
 		shown := describeOwner(o)
+		shown.Size = size
+		as := exclusion(o)
+		if size > 0 {
+			as = share(o, size)
+		}
 		result = append(result, shown)
-		rows = append(rows, slices.Concat([]string{state, as(o)}, shown.cells(), []string{o.Key}))
+		rows = append(rows, slices.Concat([]string{state, as}, shown.cells(), []string{o.Key}))
 	}
 	return l.print(cmd, result, func() error { return table(cmd.OutOrStdout(), rows) })
 }
@@ -75,9 +86,9 @@ func exclusion(o lock.Owner) string {
 }
 
 // share is what an owner of a semaphore takes of it.
-func share(o lock.Owner) string {
+func share(o lock.Owner, size int) string {
 	if o.Permits == 0 {
-		return "all"
+		return fmt.Sprintf("all/%d", size)
 	}
-	return strconv.Itoa(o.Permits)
+	return fmt.Sprintf("%d/%d", o.Permits, size)
 }

@@ -34,8 +34,8 @@ With --read, others with --read may run at the same time, and only those without
 order in which they came: readers who come later do not keep a writer waiting.
 
 With --permits N and --size S, NAME is a semaphore with S permits: COMMAND runs when N of them are free. All who use it
-have to tell the same size; if a program sets another one in etcd (Semaphore.Resize), that counts instead. Locks and
-semaphores are apart: the same name for both is two things.
+have to tell the same size; if another one is set in etcd ("etcdkit lock resize", or Semaphore.Resize of a program), that
+counts instead. Locks and semaphores are apart: the same name for both is two things.
 
 COMMAND finds its fencing token in ETCDKIT_TOKEN and the name in ETCDKIT_LOCK. Every holder's token is higher than all
 before it: let what COMMAND writes to refuse a lower token than it has seen, and a late write of an earlier holder does

@@ -6,7 +6,8 @@ import "time"
 
 // History is all that is known of one run. Times are nanoseconds on one clock.
 type History struct {
-	TTL    time.Duration `json:"ttl"` // of the leases
+	TTL    time.Duration `json:"ttl"`            // of the leases
+	Size   int           `json:"size,omitempty"` // of the semaphores that the names are; 0 if they are locks
 	Holds  []Hold        `json:"holds"`
 	Calls  []Call        `json:"calls"` // of Lock that brought no hold
 	Keys   []Key         `json:"keys"`
@@ -24,6 +25,7 @@ type Hold struct {
 	Name   string `json:"name"`
 	Client string `json:"client"`
 	Token  int64  `json:"token"`
+	Portion
 
 	Asked int64 `json:"asked"` // when Lock was called
 	Due   int64 `json:"due"`   // when the ctx of Lock ended; 0 if it had not when Lock returned
@@ -74,6 +76,7 @@ type Key struct {
 	Deleted int64  `json:"deleted"` // when the deletion was seen; 0 if it was not
 	Rev     int64  `json:"rev"`     // of the deletion
 	Lease   int64  `json:"lease"`
+	Portion
 }
 
 // Lease is the life of one lease.

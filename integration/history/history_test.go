@@ -55,7 +55,7 @@ func good() History {
 func (h *History) all(html string) (map[string]int, []Violation) {
 	tried, found := h.Check()
 	n, bad := h.Linearizable(time.Minute, html)
-	tried[FencedMutex] = n
+	tried[Model] = n
 	return tried, append(found, bad...)
 }
 
@@ -105,6 +105,7 @@ var bad = []spoiled{
 	{"a key of no call", "X4", func(h *History) { h.Calls = nil }},
 	{"tokens fall", "L1", func(h *History) { h.Holds[1].Token = 4; h.Keys[1].Token = 4 }},
 	{"an old write is applied", "L2", func(h *History) { h.Stored = append(h.Stored, Stored{"x", 5, 20}) }},
+	{"a write is applied when its key is gone", "L2", func(h *History) { h.Stored = append(h.Stored, Stored{"x", 14, 18}) }},
 	{"a write that was never stored", "L2", func(h *History) { h.Writes[2].Accepted, h.Writes[2].Rev = true, 20 }},
 	{"two hold", "L3", func(h *History) { h.Holds[1].From = 99 }},
 	{"two hold, one of them robbed later", "L3", func(h *History) { h.Holds[3].From = 399 }},
@@ -132,8 +133,8 @@ var bad = []spoiled{
 	{"granted beside a key that never went", "L7", func(h *History) { h.Keys[3].Rev = 0 }},
 	{"two names keep each other out", "L8", exclude},
 	{"a name waits for another", "L8", starve},
-	{"two hold", FencedMutex, func(h *History) { h.Holds[1].From = 99; h.Holds[0].To = 110 }},
-	{"a key that never went", FencedMutex, func(h *History) { h.Keys[0].Deleted = 0; h.Holds[0].To = 131 }},
+	{"two hold", Model, func(h *History) { h.Holds[1].From = 99; h.Holds[0].To = 110 }},
+	{"a key that never went", Model, func(h *History) { h.Keys[0].Deleted = 0; h.Holds[0].To = 131 }},
 }
 
 // exclude lets x and z take turns.
@@ -165,7 +166,7 @@ func TestABadHistoryIsFound(t *testing.T) {
 			if !slices.ContainsFunc(found, func(v Violation) bool { return v.Invariant == s.invariant }) {
 				t.Errorf("was not found: %v", found)
 			}
-			if s.invariant == FencedMutex {
+			if s.invariant == Model {
 				if _, err := os.Stat(html); err != nil {
 					t.Errorf("no picture: %v", err)
 				}

@@ -10,34 +10,42 @@ func byFrom(line []Hold) {
 	slices.SortFunc(line, func(a, b Hold) int { return cmp.Compare(a.From, b.From) })
 }
 
-// disjoint (L3): no two holds of a name overlap. It has no slack, so it is the strongest check of a lock.
+// disjoint (L3): no two holds of a name overlap, but as far as there is room for both. It has no slack, so it is the strongest check of a lock.
 func disjoint(h *History) (tried int, found []Violation) {
 	for name, line := range byName(h.believed(), holdName) {
 		byFrom(line)
-		last := 0
-		for i := 1; i < len(line); i++ {
-			tried++
-			if line[i].From < line[last].To {
+		var beside []Hold // those that go on when the next one begins
+		for i, hold := range line {
+			beside = slices.DeleteFunc(beside, func(b Hold) bool { return b.To <= hold.From })
+			taken := 0
+			for _, b := range beside {
+				taken += b.weight()
+			}
+			tried += min(1, i)
+			if !h.fits(hold.Portion, taken) {
+				last := slices.MaxFunc(beside, func(a, b Hold) int { return cmp.Compare(a.To, b.To) })
 				found = append(found, wrong("%s: %s held with token %d for %v after %s had token %d",
-					name, line[last].Client, line[last].Token, ms(line[last].To-line[i].From), line[i].Client, line[i].Token))
+					name, last.Client, last.Token, ms(last.To-hold.From), hold.Client, hold.Token))
 			}
-			if line[i].To > line[last].To {
-				last = i
-			}
+			beside = append(beside, hold)
 		}
 	}
 	return tried, found
 }
 
-// rising (L1): each hold of a name has a higher token than all before it.
+// rising (L1): each hold of a name has a higher token than all before it that exclude it. In which order those are told that can hold at once,
+// nobody promises.
 func rising(h *History) (tried int, found []Violation) {
 	for name, line := range byName(h.believed(), holdName) {
 		byFrom(line)
-		for i := 1; i < len(line); i++ {
-			tried++
-			if line[i].Token <= line[i-1].Token {
-				found = append(found, wrong("%s: token %d after token %d", name, line[i].Token, line[i-1].Token))
+		before := make(highest)
+		for _, hold := range line {
+			last := before.excluding(h, hold.Portion)
+			tried += int(min(1, last))
+			if hold.Token <= last {
+				found = append(found, wrong("%s: token %d after token %d", name, hold.Token, last))
 			}
+			before.add(hold.Portion, hold.Token)
 		}
 	}
 	return tried, found
@@ -87,8 +95,8 @@ func (h *History) Margin() (least int64, ok bool) {
 	return least, ok
 }
 
-// present (L5): every hold has a key, under a lease of its holder, which was there when Lock was called or came later, and which was the
-// first of its line before it went. The last compares revisions only.
+// present (L5): every hold has a key, under a lease of its holder, which was there when Lock was called or came later, which says what was had,
+// and which was the first of its line before it went, or had room beside those before it. The last compares revisions only.
 func present(h *History) (tried int, found []Violation) {
 	if len(h.Keys) == 0 {
 		return 0, nil // nobody watched
@@ -106,19 +114,30 @@ func present(h *History) (tried int, found []Violation) {
 			found = append(found, wrong("%s: %s was granted token %d, whose key was gone before it asked", hold.Name, hold.Client, hold.Token))
 		case owner != "" && owner != hold.Client:
 			found = append(found, wrong("%s: %s was granted token %d, whose key is under the lease of %s", hold.Name, hold.Client, hold.Token, owner))
+		case k.Portion != hold.Portion:
+			found = append(found, wrong("%s: %s was granted token %d for %+v, and its key says %+v", hold.Name, hold.Client, hold.Token, hold.Portion, k.Portion))
 		}
-		for _, b := range before[key] {
-			if k.Rev != 0 && (b.Rev == 0 || b.Rev > k.Rev) {
-				found = append(found, wrong("%s: %s was granted token %d, whose key was gone before that of %d: it never was the first",
-					hold.Name, hold.Client, hold.Token, b.Token))
-			}
+		if ahead, first := standing(before[key], k.Rev); k.Rev != 0 && !h.fits(k.Portion, ahead) {
+			found = append(found, wrong("%s: %s was granted token %d, whose key was gone before that of %d: it never was the first",
+				hold.Name, hold.Client, hold.Token, first))
 		}
 	}
 	return tried, found
 }
 
-// ordered (L7): when a holder first writes, no key stands that came before its own: first come, first served. It compares revisions
-// only, so it has no slack, and it holds for foreign keys too. A hold counts as tried if there was somebody before it.
+// standing is what keys take together that were still there at a revision, and the token of the first of them.
+func standing(keys []Key, rev int64) (taken int, first int64) {
+	for _, k := range keys {
+		if k.Rev == 0 || k.Rev > rev {
+			taken, first = taken+k.weight(), cmp.Or(first, k.Token)
+		}
+	}
+	return taken, first
+}
+
+// ordered (L7): when a holder first writes, no key stands that came before its own, but as far as there is room beside it: first come, first
+// served. It compares revisions only, so it has no slack, and it holds for foreign keys too. A hold counts as tried if there was
+// somebody before it.
 func ordered(h *History) (tried int, found []Violation) {
 	first := make(map[id]int64) // the revision of a hold's first write
 	for _, s := range h.Stored {
@@ -135,10 +154,8 @@ func ordered(h *History) (tried int, found []Violation) {
 			continue
 		}
 		tried += min(1, len(before[key]))
-		for _, b := range before[key] {
-			if b.Rev == 0 || b.Rev > written {
-				found = append(found, wrong("%s: token %d wrote at revision %d, when the key of %d still stood", k.Name, k.Token, written, b.Token))
-			}
+		if ahead, b := standing(before[key], written); !h.fits(k.Portion, ahead) {
+			found = append(found, wrong("%s: token %d wrote at revision %d, when the key of %d still stood", k.Name, k.Token, written, b))
 		}
 	}
 	return tried, found

@@ -18,7 +18,7 @@ func (h *History) Judge(base string) (Verdict, error) {
 	var v Verdict
 	v.Tried, v.Found = h.Check()
 	n, bad := h.Linearizable(time.Minute, base+".html")
-	v.Tried[FencedMutex] = n
+	v.Tried[Model] = n
 	v.Found = append(v.Found, bad...)
 	if len(v.Found) == 0 {
 		return v, nil

@@ -3,13 +3,14 @@ package history
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/anishathalye/porcupine"
 )
 
-// FencedMutex is the name of the model as an invariant.
-const FencedMutex = "fenced mutex"
+// Model is the name of the models as an invariant.
+const Model = "model"
 
 // The operations of the fenced mutex.
 type op struct {
@@ -45,31 +46,37 @@ func describe(in op) string {
 	return fmt.Sprintf("gone %d", in.token)
 }
 
-// Linearizable checks the holds of each name against the fenced mutex. An acquisition happens between Lock's call and return; it ends some time
-// between the moment when its holder no longer believed, and the moment when the key was seen to be gone (for ever, if it was not).
-// It returns how many operations it saw and, as a violation, also Unknown; it writes the picture of what is not linearizable to html,
-// if that is not empty.
+// Linearizable checks the holds of each name against the model of what it is: a fenced mutex, a readers-writer lock, a semaphore. An acquisition
+// happens between Lock's call and return; it ends some time between the moment when its holder no longer believed, and the moment when
+// the key was seen to be gone (for ever, if it was not). It returns how many operations it saw and, as a violation, also Unknown; it
+// writes the picture of what is not linearizable to html, if that is not empty.
 func (h *History) Linearizable(timeout time.Duration, html string) (tried int, found []Violation) {
+	switch shares := h.shares(); {
+	case h.Size > 0:
+		return 2 * len(shares), Semaphore(h.Size, shares, timeout, html)
+	case slices.ContainsFunc(shares, func(s Share) bool { return s.Read }):
+		return 2 * len(shares), ReadersWriter(shares, timeout, html)
+	}
 	gone := index(h.Keys)
 	for name, line := range byName(h.believed(), holdName) {
 		ops := operations(line, gone)
 		tried += len(ops)
-		found = append(found, solve(FencedMutex, fencedMutex, name, len(line), ops, timeout, html)...)
+		found = append(found, solve(fencedMutex, name, len(line), ops, timeout, html)...)
 	}
 	return tried, found
 }
 
 // solve looks for an order of the operations that the model allows. If there is none, or none was found in time, it says so and writes the
 // picture to html, if that is not empty.
-func solve(invariant string, model porcupine.Model, name string, holds int, ops []porcupine.Operation, timeout time.Duration, html string) []Violation {
+func solve(model porcupine.Model, name string, holds int, ops []porcupine.Operation, timeout time.Duration, html string) []Violation {
 	verdict, info := porcupine.CheckOperationsVerbose(model, ops, timeout)
 	if verdict == porcupine.Ok {
 		return nil
 	}
-	found := []Violation{{invariant, fmt.Sprintf("%s: the history of %d holds is %s", name, holds, verdict)}}
+	found := []Violation{{Model, fmt.Sprintf("%s: the history of %d holds is %s", name, holds, verdict)}}
 	if html != "" {
 		if err := porcupine.VisualizePath(model, info, html); err != nil {
-			found = append(found, Violation{invariant, err.Error()})
+			found = append(found, Violation{Model, err.Error()})
 		}
 	}
 	return found

@@ -11,9 +11,16 @@ import (
 // A Share is a hold beside which others may hold: of a reader, or of some permits.
 type Share struct {
 	Hold
-	Read  bool  `json:"read"`  // of a readers-writer lock: it is a reader's
-	Takes int   `json:"takes"` // of a semaphore: how many permits
-	Freed int64 `json:"freed"` // when Unlock returned and said that it was released; 0 if it never did
+	Freed int64 `json:"freed"` // until when it was released: when Unlock said so, or its key was seen to be gone; 0 if it never was
+}
+
+// shares are the holds, each with its end as it counts.
+func (h *History) shares() (all []Share) {
+	gone := index(h.Keys)
+	for _, hold := range h.believed() {
+		all = append(all, Share{Hold: hold, Freed: gone[id{hold.Name, hold.Token}].Deleted})
+	}
+	return all
 }
 
 // part is an operation of the models of shares: one that begins or ends.
@@ -87,17 +94,17 @@ func semaphore(size int) porcupine.Model {
 
 // ReadersWriter checks the holds of each readers-writer lock; see Linearizable.
 func ReadersWriter(shares []Share, timeout time.Duration, html string) []Violation {
-	return linearize("readers-writer", readersWriter, shares, timeout, html)
+	return linearize(readersWriter, shares, timeout, html)
 }
 
 // Semaphore checks the holds of each semaphore of this size; see Linearizable.
 func Semaphore(size int, shares []Share, timeout time.Duration, html string) []Violation {
-	return linearize("semaphore", semaphore(size), shares, timeout, html)
+	return linearize(semaphore(size), shares, timeout, html)
 }
 
 // linearize checks the shares of each name against a model. A share begins between the call and the return of what took it. It ends some time
 // after its holder believed for the last time, and before its release is known, if it ever is.
-func linearize(invariant string, model porcupine.Model, shares []Share, timeout time.Duration, html string) (found []Violation) {
+func linearize(model porcupine.Model, shares []Share, timeout time.Duration, html string) (found []Violation) {
 	for name, line := range byName(shares, func(s Share) string { return s.Name }) {
 		clients := numbers{}
 		var ops []porcupine.Operation
@@ -112,7 +119,7 @@ func linearize(invariant string, model porcupine.Model, shares []Share, timeout 
 				porcupine.Operation{ClientId: client, Input: part{s, false}, Call: s.To, Return: until},
 			)
 		}
-		found = append(found, solve(invariant, model, name, len(line), ops, timeout, html)...)
+		found = append(found, solve(model, name, len(line), ops, timeout, html)...)
 	}
 	return found
 }

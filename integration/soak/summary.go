@@ -17,7 +17,7 @@ func ids() (all []string) {
 	for _, i := range history.Invariants {
 		all = append(all, i.ID)
 	}
-	return append(all, history.FencedMutex)
+	return append(all, history.Model)
 }
 
 // tally is what was counted for one fault, or for all.

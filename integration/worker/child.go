@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -22,8 +23,8 @@ type Child struct {
 	stdin io.Closer
 	ended chan struct{} // closed when it has exited and all it said was read
 
-	mu     sync.Mutex // protects what follows
-	held   *history.Hold
+	mu     sync.Mutex     // protects what follows
+	held   []history.Hold // now, by each of the callers
 	holds  []history.Hold
 	writes []history.Write
 	calls  []history.Call
@@ -72,9 +73,9 @@ func (c *Child) read(out io.Reader) {
 		c.mu.Lock()
 		switch {
 		case l.Held != nil:
-			c.held = l.Held
+			c.held = append(c.held, *l.Held)
 		case l.Over != nil:
-			c.held = nil
+			c.held = slices.DeleteFunc(c.held, func(h history.Hold) bool { return h.Asked == l.Over.Asked && h.From == l.Over.From })
 			c.holds = append(c.holds, *l.Over)
 		case l.Wrote != nil:
 			c.writes = append(c.writes, *l.Wrote)
@@ -138,17 +139,16 @@ func (c *Child) Kill() {
 	if c.end == nil {
 		c.end = &history.End{Client: c.Spec.Client, Name: c.Spec.Name, At: Now(), Killed: true}
 	}
-	if c.held == nil {
-		return
-	}
-	last := *c.held
-	last.To, last.Killed = last.From, true // whatever it believed, it believed no longer than it lived
-	for _, w := range c.writes {
-		if w.Token == last.Token {
-			last.To = max(last.To, w.Return)
+	for _, last := range c.held {
+		last.To, last.Killed = last.From, true // whatever it believed, it believed no longer than it lived
+		for _, w := range c.writes {
+			if w.Token == last.Token {
+				last.To = max(last.To, w.Return)
+			}
 		}
+		c.holds = append(c.holds, last)
 	}
-	c.holds, c.held = append(c.holds, last), nil
+	c.held = nil
 }
 
 // Stop lets the worker finish and waits for it.

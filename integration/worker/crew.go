@@ -37,7 +37,7 @@ func Hire(sight *clientv3.Client, spec Spec, names ...string) *Crew {
 		c.lines[jobs[spec.Job].line(s, name)] = name
 	}
 	c.Line = jobs[spec.Job].line(s, names[0])
-	c.referee = Watch(sight, spec.Prefix, c.lines)
+	c.referee = Watch(sight, spec.Prefix, spec.Job, c.lines)
 	return c
 }
 

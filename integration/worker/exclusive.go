@@ -11,7 +11,7 @@ import (
 	"etcdkit/session"
 )
 
-// held is what can be had by one worker at a time.
+// held is what a worker has had.
 type held interface {
 	Context() context.Context
 	Token() session.Token
@@ -29,21 +29,25 @@ func (t term) release(ctx context.Context) error { return t.Resign(ctx) }
 
 // exclusive makes a job of something that one worker at a time can have: it takes it, writes under its guard, and lets go of it.
 func exclusive(line func(s *session.Session, name string) string, taker func(s *session.Session, name string) func(context.Context) (held, error)) job {
-	return job{line, func(w *worker) func(context.Context) bool {
+	return job{line: line, begin: func(w *worker) func(context.Context) bool {
 		take := taker(w.session, w.spec.Name)
-		return func(ctx context.Context) bool { return w.once(ctx, take) }
+		return func(ctx context.Context) bool { return w.once(ctx, history.Portion{}, take) }
 	}}
 }
 
 // locking is exclusive for what a lock.Hold is had of.
 func locking(line func(*session.Session, string) string, take func(*session.Session, string) func(context.Context) (*lock.Hold, error)) job {
 	return exclusive(line, func(s *session.Session, name string) func(context.Context) (held, error) {
-		lock := take(s, name)
-		return func(ctx context.Context) (held, error) {
-			h, err := lock(ctx)
-			return hold{h}, err
-		}
+		return holding(take(s, name))
 	})
+}
+
+// holding makes what a worker holds of a lock.Hold.
+func holding(take func(context.Context) (*lock.Hold, error)) func(context.Context) (held, error) {
+	return func(ctx context.Context) (held, error) {
+		h, err := take(ctx)
+		return hold{h}, err
+	}
 }
 
 var (
@@ -54,14 +58,14 @@ var (
 		},
 	)
 	writer = locking(
-		func(s *session.Session, name string) string { return lock.NewRWMutex(s, name).Key() + "/" },
+		lineOfRWMutex,
 		func(s *session.Session, name string) func(context.Context) (*lock.Hold, error) {
 			return lock.NewRWMutex(s, name).Lock
 		},
 	)
 	// One permit is as exclusive as a lock, and how it is waited for has nothing in common with that.
 	permit = locking(
-		func(s *session.Session, name string) string { return lock.NewSemaphore(s, name, 1).Key() + "/" },
+		lineOfSemaphore,
 		func(s *session.Session, name string) func(context.Context) (*lock.Hold, error) {
 			one := lock.NewSemaphore(s, name, 1)
 			return func(ctx context.Context) (*lock.Hold, error) { return one.Acquire(ctx, 1) }
@@ -79,11 +83,11 @@ var (
 	)
 )
 
-// once is one round of an exclusive job.
-func (w *worker) once(ctx context.Context, take func(context.Context) (held, error)) bool {
+// once is one round: it takes the portion, and holds it.
+func (w *worker) once(ctx context.Context, what history.Portion, take func(context.Context) (held, error)) bool {
 	call, cancel, due := w.patient(ctx)
 	defer cancel()
-	hold := history.Hold{Name: w.spec.Name, Client: w.spec.Client, Asked: Now()}
+	hold := history.Hold{Name: w.spec.Name, Client: w.spec.Client, Portion: what, Asked: Now()}
 	h, err := take(call)
 	if err != nil {
 		w.say(Line{Failed: &history.Call{

@@ -18,12 +18,17 @@ type job struct {
 	line func(s *session.Session, name string) string
 	// begin returns what a worker does again and again. False: it did not get what it wanted.
 	begin func(w *worker) (round func(ctx context.Context) bool)
+
+	size    int                                     // how many permits there are, of a semaphore that is shared
+	portion func(key, value string) history.Portion // what a key that comes takes; nil if each takes all
 }
 
 var jobs = map[string]job{
 	"mutex":     mutex,
 	"rwmutex":   writer,
+	"readers":   readers,
 	"semaphore": permit,
+	"permits":   permits,
 	"election":  leader,
 }
 

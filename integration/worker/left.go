@@ -7,7 +7,7 @@ import (
 )
 
 // kit tells the functions of the kit in a stack from all others.
-var kit = []string{"etcdkit/session.", "etcdkit/lock.", "etcdkit/internal/"}
+var kit = []string{"etcdkit/session.", "etcdkit/lock.", "etcdkit/election.", "etcdkit/internal/"}
 
 // left counts the goroutines of the kit, and returns their stacks. Those that are about to end have a few seconds for it.
 func left() (int, string) {

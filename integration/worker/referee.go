@@ -19,6 +19,7 @@ import (
 type Referee struct {
 	prefix string
 	lines  map[string]string // the prefix of a line's keys, and its name
+	job    job               // that of the keys in them
 	cancel context.CancelFunc
 	done   chan struct{}
 
@@ -35,10 +36,10 @@ type Referee struct {
 }
 
 // Watch starts a referee on a client of its own, whose connection nobody breaks, before anything is under the prefix.
-func Watch(client *clientv3.Client, prefix string, lines map[string]string) *Referee {
+func Watch(client *clientv3.Client, prefix, job string, lines map[string]string) *Referee {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &Referee{
-		prefix: prefix, lines: lines, cancel: cancel, done: make(chan struct{}),
+		prefix: prefix, lines: lines, job: jobs[job], cancel: cancel, done: make(chan struct{}),
 		keys: make(map[string]*history.Key), moved: make(chan struct{}), last: Now(),
 	}
 	begin, err := client.Get(ctx, prefix, clientv3.WithCountOnly())
@@ -104,6 +105,9 @@ func (r *Referee) noteKey(name string, ev *clientv3.Event, at int64) {
 		}
 	case ev.IsCreate():
 		k := &history.Key{Name: name, Token: ev.Kv.CreateRevision, Created: at, Lease: ev.Kv.Lease}
+		if r.job.portion != nil {
+			k.Portion = r.job.portion(key, string(ev.Kv.Value))
+		}
 		r.keys[key] = k
 		r.all = append(r.all, k)
 	}
@@ -149,6 +153,7 @@ func (r *Referee) Stop(ctx context.Context, client *clientv3.Client, h *history.
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	h.Size = r.job.size
 	for _, k := range r.all {
 		h.Keys = append(h.Keys, *k)
 	}

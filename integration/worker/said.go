@@ -2,15 +2,25 @@ package worker
 
 import (
 	"fmt"
+	"slices"
 
 	"etcdkit/integration/history"
 )
 
-// Holding returns the hold that the worker has, or nil.
+// Holding returns the hold that the worker has, or nil; of several, the one that it has had for the longest.
 func (c *Child) Holding() *history.Hold {
+	held := c.HoldingAll()
+	if len(held) == 0 {
+		return nil
+	}
+	return &held[0]
+}
+
+// HoldingAll returns what the callers of the worker hold.
+func (c *Child) HoldingAll() []history.Hold {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.held
+	return slices.Clone(c.held)
 }
 
 // History is what the worker has held and written so far.

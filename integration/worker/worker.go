@@ -32,6 +32,8 @@ type Spec struct {
 	Name      string        `json:"name"`   // of the lock
 	Client    string        `json:"client"` // who it is in the history
 	TTL       time.Duration `json:"ttl"`
+	Callers   int           `json:"callers"`  // which do the job at the same time in one session; 0: one
+	Takes     int           `json:"takes"`    // of readers: 1, or they also write; of permits: how many each time, or any number
 	Hold      time.Duration `json:"hold"`     // how long it keeps the lock; 0: until it is lost
 	Every     time.Duration `json:"every"`    // between two guarded writes
 	Patience  time.Duration `json:"patience"` // after which it gives up, more or less; 0: never
@@ -96,11 +98,17 @@ func run(text string) error {
 		return err
 	}
 	go w.pulse()
-	for round := job.begin(w); ctx.Err() == nil; {
-		if !round(ctx) {
-			rest(ctx)
-		}
+	var callers sync.WaitGroup
+	for range max(1, w.spec.Callers) {
+		callers.Go(func() {
+			for round := job.begin(w); ctx.Err() == nil; {
+				if !round(ctx) {
+					rest(ctx)
+				}
+			}
+		})
 	}
+	callers.Wait()
 	w.close()
 	return nil
 }
