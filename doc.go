@@ -1,8 +1,10 @@
 // Package etcdkit is the map of the house; it has no code. Import the packages below it:
 //
 //   - session: opened once in a program: an etcd client, a key prefix, and one lease with a deadline that can be trusted
-//   - lock: a mutex across a fleet; lock/fence for what is outside etcd
+//   - lock: mutexes, readers and writers, permits across a fleet; lock/fence for what is outside etcd
+//   - election: one leader at a time
+//   - config: typed settings that follow etcd
 //
-// Beside it are modules of their own: etcdtest (an etcd for your tests), cmd/etcdkit (the command line) and integration (the tests against
+// Beside it are modules of their own: etcdtest (an etcd for your tests), koanfkit (a provider for koanf), cmd/etcdkit (the command line) and integration (the tests against
 // real clusters, and the comparison with etcd's own packages).
 package etcdkit

@@ -41,7 +41,7 @@ var foreign = []string{
 }
 
 // released lists the folders of the modules that others import or install, besides the root.
-var released = []string{"cmd/etcdkit", "etcdtest"}
+var released = []string{"cmd/etcdkit", "etcdtest", "koanfkit"}
 
 const (
 	module = "etcdkit"

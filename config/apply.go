@@ -38,6 +38,9 @@ func (f *follower) apply(u *mirror.Update) error {
 
 // take notes what stands in etcd now. It returns the revision of that, and whether anything of ours is in the update.
 func (f *follower) take(u *mirror.Update) (revision int64, touched bool) {
+	if f.items == nil {
+		f.items = make(map[string]*mirror.Item, len(u.Puts)) // the first update has all of them
+	}
 	for _, item := range u.Deletes {
 		if path, ok := f.place.path(item.Key); ok {
 			delete(f.items, path)

@@ -66,7 +66,7 @@ func (d *decoder) strict(root *node, v reflect.Value) (unknown []string, err err
 		}
 	}
 	f := filler{fields: fieldCache{}}
-	if err := f.fill(root, v, ""); err != nil {
+	if err := f.fill(root, v); err != nil {
 		return nil, err
 	}
 	if len(f.unknown) > 0 && !d.lenient {

@@ -17,37 +17,63 @@ type filler struct {
 	unknown []string
 }
 
-func (f *filler) fill(n *node, v reflect.Value, path string) error {
+func (f *filler) fill(n *node, v reflect.Value) error {
 	if v.Kind() == reflect.Pointer {
-		return f.pointer(n, v, path)
+		return f.pointer(n, v)
 	}
 	t := v.Type()
-	var err error
 	switch kind := v.Kind(); {
 	case decodesItself(t):
-		err = leaf(n, v)
+		return leaf(n, v)
 	case t == durationType:
-		err = duration(n, v)
+		return duration(n, v)
 	case n.isNull() && kind != reflect.Map && kind != reflect.Slice && kind != reflect.Interface:
 		return nil // as encoding/json does: it keeps what is there
 	case kind == reflect.Struct:
-		return f.object(n, v, path)
+		return f.object(n, v)
 	case kind == reflect.Map && t.Key().Kind() == reflect.String && !decodesItself(t.Key()) && !n.isNull():
-		return f.entries(n, v, path)
+		return f.entries(n, v)
 	case kind == reflect.Slice && t.Elem().Kind() != reflect.Uint8 && !n.isNull(), kind == reflect.Array:
-		return f.list(n, v, path)
+		return f.list(n, v)
+	case quick(n, v):
+		return nil
 	default:
-		err = leaf(n, v)
+		return leaf(n, v)
 	}
-	return at(path, err)
 }
 
-// at puts the path before an error that has none.
-func at(path string, err error) error {
-	if err == nil || path == "" {
+// below fills what has that name in what is being filled, and puts the name before what was found there. Paths are made on the way back,
+// since there are none where all is well.
+func (f *filler) below(name string, n *node, v reflect.Value) error {
+	known := len(f.unknown)
+	err := f.fill(n, v)
+	for i := known; i < len(f.unknown); i++ {
+		f.unknown[i] = join(name, f.unknown[i])
+	}
+	return at(name, err)
+}
+
+// fieldError is an error and the path to where it is.
+type fieldError struct {
+	path string
+	err  error
+}
+
+// Error puts the path first.
+func (e *fieldError) Error() string { return e.path + ": " + e.err.Error() }
+
+// Unwrap returns what is wrong there.
+func (e *fieldError) Unwrap() error { return e.err }
+
+// at puts a name before an error, or before the path that it has already.
+func at(name string, err error) error {
+	if err == nil || name == "" {
 		return err
 	}
-	return fmt.Errorf("%s: %w", path, err)
+	if deeper, ok := err.(*fieldError); ok { //nolint:errorlint // one that is wrapped is not ours
+		return &fieldError{join(name, deeper.path), deeper.err}
+	}
+	return &fieldError{name, err}
 }
 
 func join(path, name string) string {
@@ -58,7 +84,7 @@ func join(path, name string) string {
 }
 
 // pointer fills what a pointer leads to. What is opaque is never written to in place, since the default leads there too.
-func (f *filler) pointer(n *node, v reflect.Value, path string) error {
+func (f *filler) pointer(n *node, v reflect.Value) error {
 	if n.isNull() {
 		v.SetZero()
 		return nil
@@ -66,31 +92,32 @@ func (f *filler) pointer(n *node, v reflect.Value, path string) error {
 	if v.IsNil() || opaque(v.Type().Elem()) {
 		v.Set(reflect.New(v.Type().Elem()))
 	}
-	return f.fill(n, v.Elem(), path)
+	return f.fill(n, v.Elem())
 }
 
-func (f *filler) object(n *node, v reflect.Value, path string) error {
+func (f *filler) object(n *node, v reflect.Value) error {
 	members, err := n.members()
 	if err != nil {
-		return at(path, err)
+		return err
 	}
 	fields := f.fields.of(v.Type())
-	seen := map[string]bool{}
+	var room [few]*field
+	seen := room[:0]
 	for _, m := range members {
 		field := fields.find(m.name)
 		if field == nil {
-			f.unknown = append(f.unknown, join(path, m.name))
+			f.unknown = append(f.unknown, m.name)
 			continue
 		}
-		if seen[field.name] {
-			return at(path, fmt.Errorf("%q is there twice", field.name))
+		if slices.Contains(seen, field) {
+			return fmt.Errorf("%q is there twice", field.name)
 		}
-		seen[field.name] = true
+		seen = append(seen, field)
 		at := field.in(v)
 		if field.quoted && at.Type() != durationType {
 			m.node = m.node.unquoted()
 		}
-		if err := f.fill(m.node, at, join(path, field.name)); err != nil {
+		if err := f.below(field.name, m.node, at); err != nil {
 			return err
 		}
 	}
@@ -106,21 +133,25 @@ func (n *node) unquoted() *node {
 	return &node{raw: []byte(text), bare: n.bare}
 }
 
-func (f *filler) entries(n *node, v reflect.Value, path string) error {
+func (f *filler) entries(n *node, v reflect.Value) error {
 	members, err := n.members()
 	if err != nil {
-		return at(path, err)
+		return err
 	}
 	if v.IsNil() {
-		v.Set(reflect.MakeMap(v.Type()))
+		v.Set(reflect.MakeMapWithSize(v.Type(), len(members)))
 	}
+	defaults := v.Len() > 0
+	entry := reflect.New(v.Type().Elem()).Elem()
 	for _, m := range members {
 		key := reflect.ValueOf(m.name).Convert(v.Type().Key())
-		entry := reflect.New(v.Type().Elem()).Elem()
-		if def := v.MapIndex(key); def.IsValid() {
-			entry.Set(def)
+		entry.SetZero()
+		if defaults {
+			if def := v.MapIndex(key); def.IsValid() {
+				entry.Set(def)
+			}
 		}
-		if err := f.fill(m.node, entry, join(path, m.name)); err != nil {
+		if err := f.below(m.name, m.node, entry); err != nil {
 			return err
 		}
 		v.SetMapIndex(key, entry)
@@ -129,20 +160,20 @@ func (f *filler) entries(n *node, v reflect.Value, path string) error {
 }
 
 // list fills a slice or an array. A list has no defaults: it is what it says.
-func (f *filler) list(n *node, v reflect.Value, path string) error {
+func (f *filler) list(n *node, v reflect.Value) error {
 	elements, err := n.elements()
 	if err != nil {
-		return at(path, err)
+		return err
 	}
 	list := reflect.New(v.Type()).Elem()
 	if v.Kind() == reflect.Slice {
 		list.Set(reflect.MakeSlice(v.Type(), len(elements), len(elements)))
 	}
 	if list.Len() != len(elements) {
-		return at(path, fmt.Errorf("%d elements, want %d", len(elements), list.Len()))
+		return fmt.Errorf("%d elements, want %d", len(elements), list.Len())
 	}
 	for i, element := range elements {
-		if err := f.fill(element, list.Index(i), join(path, strconv.Itoa(i))); err != nil {
+		if err := f.below(strconv.Itoa(i), element, list.Index(i)); err != nil {
 			return err
 		}
 	}

@@ -43,7 +43,7 @@ type follower struct {
 }
 
 func newFollower(h *hub.Hub, name string, o options, d *decoder) *follower {
-	f := &follower{hub: h, name: name, opts: o, decoder: d, items: map[string]*mirror.Item{}, changed: make(chan struct{})}
+	f := &follower{hub: h, name: name, opts: o, decoder: d, changed: make(chan struct{})}
 	if f.bad = h.Check(); f.bad != nil {
 		return f
 	}

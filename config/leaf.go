@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 )
 
 var (
 	bytesType       = reflect.TypeFor[[]byte]()
+	numberType      = reflect.TypeFor[json.Number]()
 	durationType    = reflect.TypeFor[time.Duration]()
 	unmarshalerType = reflect.TypeFor[json.Unmarshaler]()
 	textType        = reflect.TypeFor[encoding.TextUnmarshaler]()
@@ -62,6 +64,43 @@ func leaf(n *node, v reflect.Value) error {
 		return fmt.Errorf("it is %s, which is no %v", what, wrong.Type)
 	}
 	return err
+}
+
+// quick does leaf's work for texts, whole numbers and booleans, of which most leaves are. What it cannot do, or finds wrong, it leaves to
+// leaf, and so to encoding/json.
+func quick(n *node, v reflect.Value) bool {
+	if len(n.sub) > 0 || !n.isJSON() {
+		return false
+	}
+	switch kind := v.Kind(); {
+	case v.Type() == numberType:
+		return false
+	case kind == reflect.String:
+		text, ok := plain(n.raw)
+		if ok {
+			v.SetString(text)
+		}
+		return ok
+	case kind == reflect.Bool:
+		on := string(n.raw) == "true"
+		if on || string(n.raw) == "false" {
+			v.SetBool(on)
+			return true
+		}
+	case v.CanInt():
+		i, err := strconv.ParseInt(string(n.raw), 10, 64)
+		if err == nil && !v.OverflowInt(i) {
+			v.SetInt(i)
+			return true
+		}
+	case v.CanUint():
+		u, err := strconv.ParseUint(string(n.raw), 10, 64)
+		if err == nil && !v.OverflowUint(u) {
+			v.SetUint(u)
+			return true
+		}
+	}
+	return false
 }
 
 // decodesItself tells whether a type brings its own way to be decoded.

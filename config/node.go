@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -13,9 +12,29 @@ import (
 
 // node is a part of what stands in etcd: of one JSON document, or of a tree of keys.
 type node struct {
-	raw  []byte           // what stands here; nil if nothing does
-	bare bool             // it comes from a key of a tree, where text needs no quotes
-	sub  map[string]*node // what stands below, in a tree
+	raw     []byte           // what stands here; nil if nothing does
+	bare    bool             // it comes from a key of a tree, where text needs no quotes
+	sub     map[string]*node // what stands below, in a tree; nil if nothing does
+	verdict verdict          // on raw
+}
+
+// verdict is what json.Valid says, asked once: what is a part of something valid is valid.
+type verdict int8
+
+const (
+	unasked verdict = iota
+	isJSON
+	isNoJSON
+)
+
+func (n *node) isJSON() bool {
+	if n.verdict == unasked {
+		n.verdict = isNoJSON
+		if json.Valid(n.raw) {
+			n.verdict = isJSON
+		}
+	}
+	return n.verdict == isJSON
 }
 
 // member is one field of an object.
@@ -26,13 +45,16 @@ type member struct {
 
 // newTree makes a node of keys by path.
 func newTree(raw map[string][]byte) *node {
-	root := &node{bare: true, sub: map[string]*node{}}
+	root := &node{bare: true, sub: make(map[string]*node, len(raw))}
 	for path, value := range raw {
 		at := root
 		for segment := range strings.SplitSeq(path, "/") {
 			next := at.sub[segment]
 			if next == nil {
-				next = &node{bare: true, sub: map[string]*node{}}
+				next = &node{bare: true}
+				if at.sub == nil {
+					at.sub = map[string]*node{}
+				}
 				at.sub[segment] = next
 			}
 			at = next
@@ -65,11 +87,11 @@ func (n *node) check(kind reflect.Kind) error {
 }
 
 // isText tells that what stands here is no JSON but text without quotes.
-func (n *node) isText() bool { return n.bare && len(n.sub) == 0 && !json.Valid(n.raw) }
+func (n *node) isText() bool { return n.bare && len(n.sub) == 0 && !n.isJSON() }
 
 // isQuoted tells that what stands here is a JSON string.
 func (n *node) isQuoted() bool {
-	return bytes.HasPrefix(bytes.TrimSpace(n.raw), []byte(`"`)) && json.Valid(n.raw)
+	return bytes.HasPrefix(bytes.TrimSpace(n.raw), []byte(`"`)) && n.isJSON()
 }
 
 // isNull tells that what stands here is null.
@@ -114,37 +136,34 @@ func (n *node) members() ([]member, error) {
 	if n.raw == nil {
 		return sorted(n.sub), nil
 	}
-	dec := json.NewDecoder(bytes.NewReader(n.raw))
-	if tok, err := dec.Token(); err != nil || tok != json.Delim('{') {
+	if !bytes.HasPrefix(bytes.TrimSpace(n.raw), []byte("{")) {
 		return nil, fmt.Errorf("it is %s, not an object", describe(n.raw))
 	}
-	var members []member
-	seen := map[string]bool{}
-	for dec.More() {
-		tok, err := dec.Token()
-		if err != nil {
-			return nil, err
+	if !n.isJSON() {
+		return nil, json.Unmarshal(n.raw, new(json.RawMessage))
+	}
+	var room [few]string
+	seen := names{list: room[:0]}
+	members := make([]member, 0, few/2)
+	err := eachMember(n.raw, func(name string, raw []byte) error {
+		if seen.add(name) {
+			return fmt.Errorf("%q is there twice", name)
 		}
-		name, _ := tok.(string) // whatever else is no JSON, and was an error
-		var raw json.RawMessage
-		if err := dec.Decode(&raw); err != nil {
-			return nil, err
-		}
-		if seen[name] {
-			return nil, fmt.Errorf("%q is there twice", name)
-		}
-		seen[name] = true
-		child := &node{raw: raw, bare: n.bare}
+		child := &node{raw: raw, bare: n.bare, verdict: isJSON}
 		if below := n.sub[name]; below != nil {
 			child.sub = below.sub
 			if below.raw != nil {
-				child.raw = below.raw
+				child.raw, child.verdict = below.raw, unasked
 			}
 		}
 		members = append(members, member{name, child})
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	for _, m := range sorted(n.sub) {
-		if !seen[m.name] {
+		if !seen.has(m.name) {
 			members = append(members, m)
 		}
 	}
@@ -153,9 +172,10 @@ func (n *node) members() ([]member, error) {
 
 func sorted(sub map[string]*node) []member {
 	members := make([]member, 0, len(sub))
-	for _, name := range slices.Sorted(maps.Keys(sub)) {
-		members = append(members, member{name, sub[name]})
+	for name, n := range sub {
+		members = append(members, member{name, n})
 	}
+	slices.SortFunc(members, func(a, b member) int { return strings.Compare(a.name, b.name) })
 	return members
 }
 
@@ -170,7 +190,7 @@ func (n *node) elements() ([]*node, error) {
 	}
 	elements := make([]*node, len(raws))
 	for i, raw := range raws {
-		elements[i] = &node{raw: raw, bare: n.bare}
+		elements[i] = &node{raw: raw, bare: n.bare, verdict: isJSON}
 	}
 	return elements, nil
 }

@@ -9,10 +9,13 @@ import (
 )
 
 // exactly accepts one argument for each name, and tells by its name which one is missing.
-func exactly(names ...string) cobra.PositionalArgs {
+func exactly(names ...string) cobra.PositionalArgs { return atLeast(len(names), names...) }
+
+// atLeast accepts one argument for each name, of which only the first n must be there.
+func atLeast(n int, names ...string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		switch {
-		case len(args) < len(names):
+		case len(args) < n:
 			return fmt.Errorf("%s is missing", names[len(args)])
 		case len(args) > len(names):
 			return fmt.Errorf("unexpected argument %q", args[len(names)])

@@ -62,6 +62,14 @@ func TestWrongPasswordAndNoPermission(t *testing.T) {
 		{"candidates", []string{"--user", "ann:annpw", "elect", "candidates", "a"}, statusFailed, []string{`election "a"`, "permission denied"}},
 		{"watch an election", []string{"--user", "ann:annpw", "elect", "watch", "a"}, statusFailed, []string{`election "a"`, "permission denied"}},
 		{"elections", []string{"--user", "ann:annpw", "elect", "ls"}, statusFailed, []string{"election", "permission denied"}},
+		{"config get", []string{"--user", "ann:annpw", "config", "get", "a"}, statusFailed, []string{`config "a"`, "permission denied"}},
+		{"config put", []string{"--user", "ann:annpw", "config", "put", "a", "--value", "1"}, statusFailed, []string{`config "a"`, "permission denied"}},
+		{"config edit", []string{"--user", "ann:annpw", "config", "edit", "a"}, statusFailed, []string{`config "a"`, "permission denied"}},
+		{"config ls", []string{"--user", "ann:annpw", "config", "ls"}, statusFailed, []string{"config", "permission denied"}},
+		{"config history", []string{"--user", "ann:annpw", "config", "history", "a"}, statusFailed, []string{`config "a"`, "permission denied"}},
+		{"config rollback", []string{"--user", "ann:annpw", "config", "rollback", "a", "1"}, statusFailed, []string{`config "a"`, "permission denied"}},
+		{"config status", []string{"--user", "ann:annpw", "config", "status", "a"}, statusFailed, []string{`config "a"`, "permission denied"}},
+		{"config watch", []string{"--user", "ann:annpw", "config", "watch", "a"}, statusFailed, []string{`config "a"`, "permission denied"}},
 		{"transfer", []string{"--user", "ann:annpw", "elect", "transfer", "a", "b"}, statusFailed, []string{`election "a"`, "permission denied"}},
 	} {
 		c.check(t, s.endpoint())
@@ -90,6 +98,7 @@ func TestNoSpace(t *testing.T) {
 		{"lock", []string{"lock", "a", "--", "echo"}, statusOwn, []string{`lock "a"`, "database space exceeded"}},
 		{"try", []string{"lock", "a", "--try", "--", "echo"}, statusOwn, []string{`lock "a"`, "database space exceeded"}},
 		{"elect", []string{"elect", "a", "--", "echo"}, statusOwn, []string{`election "a"`, "database space exceeded"}},
+		{"config", []string{"config", "put", "a", "--value", "1"}, statusFailed, []string{`config "a"`, "database space exceeded"}},
 	} {
 		c.check(t, s.endpoint())
 	}

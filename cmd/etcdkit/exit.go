@@ -21,6 +21,7 @@ const (
 	statusFailed   = 1
 	statusUsage    = 2
 	statusNobody   = 3
+	statusConflict = 4
 	statusLost     = 123
 	statusNotFree  = 124
 	statusOwn      = 125
@@ -123,6 +124,8 @@ func newExitStatusTopic() *cobra.Command {
   2    the command line or an environment variable is wrong
   3    nobody holds the lock that "lock break" should break, or nobody leads whom "elect transfer" or "elect resign"
        could ask
+  4    somebody else has written the value that "config put", "config edit" or "config rollback" should write; nothing
+       was written
 
 "etcdkit lock NAME -- COMMAND" and "etcdkit elect NAME -- COMMAND" end with the status of COMMAND, with 128 + n if signal
 n ended it, and otherwise

@@ -22,6 +22,11 @@ func newProxy(t *testing.T, to string) *proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return serveProxy(t, listener, to)
+}
+
+func serveProxy(t *testing.T, listener net.Listener, to string) *proxy {
+	t.Helper()
 	p := &proxy{listener: listener, to: to}
 	var serving sync.WaitGroup
 	serving.Go(p.serve)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,12 +17,7 @@ import (
 // TestTerminal runs etcdkit as the foreground job of a terminal: the command can read from it, and gets Ctrl-C once.
 func TestTerminal(t *testing.T) {
 	t.Parallel()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	master, slave := openTerminal(t)
-	cmd := exec.Command(self, "lock", "terminal", "--", "sh", "-c", `
+	p, master := inTerminal(t, nil, "lock", "terminal", "--", "sh", "-c", `
 		told=
 		trap "told=1; echo got INT" INT
 		echo ready
@@ -29,7 +25,67 @@ func TestTerminal(t *testing.T) {
 		sleep 0.2 # in which a second one would come
 		read line
 		echo read "$line"`)
+	p.await("ready")
+	if _, err := master.WriteString("\x03"); err != nil { // Ctrl-C
+		t.Fatal(err)
+	}
+	p.await("got INT")
+	p.say("some words")
+	p.await("read some words")
+	if status := p.wait(); status != 0 {
+		t.Errorf("status %d", status)
+	}
+	if got := strings.Count(p.out.all(), "got INT"); got != 1 {
+		t.Errorf("got Ctrl-C %d times: %q", got, p.out.all())
+	}
+}
+
+// TestConfigInATerminal: the editor can read from it and is asked about in it, and what would move its cursor is spelled out.
+func TestConfigInATerminal(t *testing.T) {
+	t.Parallel()
+	prefix := ownPrefix(t)
+	if _, err := storeIn(prefix, "a").Put(t.Context(), 0, []byte("\x1b[2J")); err != nil {
+		t.Fatal(err)
+	}
+	get, _ := inTerminal(t, nil, "config", "--prefix", prefix, "get", "a")
+	if got := get.await(""); got != `\x1b[2J` {
+		t.Errorf("get: %q", got)
+	}
+	editor := filepath.Join(t.TempDir(), "editor")
+	if err := os.WriteFile(editor, []byte("#!/bin/sh\necho editing; read line; echo \"$line\" >\"$1\"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, answer := range []string{"\x03", "y\n"} { // Ctrl-C
+		edit, master := inTerminal(t, []string{"VISUAL=" + editor}, "config", "--prefix", prefix, "edit", "a")
+		edit.await("editing")
+		edit.say(`{"x":1}`)
+		edit.await(`-\x1b[2J`)
+		edit.await("+}")
+		if _, err := master.WriteString(answer); err != nil {
+			t.Fatal(err)
+		}
+		if answer == "y\n" {
+			edit.await("written, revision ")
+		} else if status := edit.wait(); status != 128+2 {
+			t.Errorf("status %d after Ctrl-C: %q", status, edit.out.all())
+		}
+	}
+	if value, _ := stands(t, prefix, "a"); value != `{"x":1}` {
+		t.Errorf("%q stands there", value)
+	}
+}
+
+// inTerminal starts etcdkit as the foreground job of a terminal of its own, whose other end it returns, too. Both outputs are one there.
+func inTerminal(t *testing.T, env []string, args ...string) (*process, *os.File) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	master, slave := openTerminal(t)
+	cmd := exec.Command(self, args...)
 	cmd.Env = append(withoutVariables(os.Environ()), commandVariables(shared.endpoint)...)
+	cmd.Env = append(append(cmd.Env, "TMPDIR="+t.TempDir()), env...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	p := &process{t: t, cmd: cmd, stdin: master, out: newLines(master), err: newLines(strings.NewReader("")), done: make(chan struct{})}
@@ -44,19 +100,7 @@ func TestTerminal(t *testing.T) {
 		_ = cmd.Process.Kill()
 		<-p.done
 	})
-	p.await("ready")
-	if _, err := master.WriteString("\x03"); err != nil { // Ctrl-C
-		t.Fatal(err)
-	}
-	p.await("got INT")
-	p.say("some words")
-	p.await("read some words")
-	if status := p.wait(); status != 0 {
-		t.Errorf("status %d", status)
-	}
-	if got := strings.Count(p.out.all(), "got INT"); got != 1 {
-		t.Errorf("got Ctrl-C %d times: %q", got, p.out.all())
-	}
+	return p, master
 }
 
 // openTerminal returns the two ends of a pseudo terminal.

@@ -7,5 +7,6 @@ func rows() []row {
 	return slices.Concat(
 		uncontended(), handoff(), handoffUnderLoad(), history(), turns(), trylock(), wakeup(), lateness(), waiters(),
 		resign(), transfer(), observe(), roles(), crash(), rwmutex(), semaphore(),
+		get(), propagate(), fanout(), boot(), heal(),
 	)
 }

@@ -58,7 +58,7 @@ func (d diff) merge(later diff) {
 
 // update puts a difference into the order in which followers get it.
 func (d diff) update(revision int64, resynced bool) *Update {
-	u := &Update{Revision: revision, Resynced: resynced}
+	u := &Update{Revision: revision, Resynced: resynced, Puts: make([]Put, 0, len(d))}
 	for _, c := range d {
 		if c.new == nil {
 			u.Deletes = append(u.Deletes, c.old)
@@ -68,14 +68,17 @@ func (d diff) update(revision int64, resynced bool) *Update {
 	}
 	slices.SortFunc(u.Deletes, func(a, b *Item) int { return strings.Compare(a.Key, b.Key) })
 	slices.SortFunc(u.Puts, func(a, b Put) int {
-		return cmp.Or(cmp.Compare(a.ModRevision, b.ModRevision), strings.Compare(a.Key, b.Key))
+		if a.ModRevision != b.ModRevision { // cmp.Or would compare the keys all the same
+			return cmp.Compare(a.ModRevision, b.ModRevision)
+		}
+		return strings.Compare(a.Key, b.Key)
 	})
 	return u
 }
 
 // between tells how one state becomes another.
 func between(from, to map[string]*Item) diff {
-	d := diff{}
+	d := make(diff, max(0, len(to)-len(from))) // mostly from is empty, or much the same
 	for key, item := range from {
 		if to[key] == nil {
 			d.add(key, item, nil)

@@ -18,15 +18,15 @@ const pageSize = 1000
 // listing is a list on its way in.
 type listing struct {
 	header *etcdserverpb.ResponseHeader // its revision is that of all items
-	items  map[string]*Item
-	heard  func() // something came: the server is alive
+	all    []*Item                      // as they come
+	items  map[string]*Item             // the same by key, when all are there: a map that grows is copied again and again
+	heard  func()                       // something came: the server is alive
 }
 
 func (l *listing) add(kvs []*mvccpb.KeyValue) {
 	l.heard()
 	for _, kv := range kvs {
-		item := newItem(kv)
-		l.items[item.Key] = item
+		l.all = append(l.all, newItem(kv))
 	}
 }
 
@@ -36,11 +36,15 @@ func (m *Mirror) list(ctx context.Context) (*listing, error) {
 	defer cancel(nil)
 	timer := time.AfterFunc(patience, func() { cancel(fmt.Errorf("%w from %v", errNoAnswer, m.client.Endpoints())) })
 	defer timer.Stop()
-	l := &listing{items: map[string]*Item{}, heard: func() { timer.Reset(patience) }}
+	l := &listing{heard: func() { timer.Reset(patience) }}
 
 	err := m.read(ctx, l)
 	switch {
 	case err == nil:
+		l.items = make(map[string]*Item, len(l.all))
+		for _, item := range l.all {
+			l.items[item.Key] = item
+		}
 		return l, nil
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"etcdkit/session"
+)
+
+func newConfigGet(c *configs) *cobra.Command {
+	var where spot
+	var as format
+	cmd := &cobra.Command{
+		Use:   "get NAME",
+		Short: "Print a value",
+		Long: `Print the value NAME as it stands in etcd, or as YAML. If there is none, one line on standard error says so, nothing is
+printed, and the status is 0, as with "etcdkit kv get".
+
+With --tree, print a line for each key of the tree, or with --format one object whose fields are the keys: what
+"etcdkit config put --tree" takes.
+
+With -o json, "revision" is what --revision of "etcdkit config put" takes: in which the value was written, of a tree in which
+it was read. Where there is no value there is no "value". A value that is not JSON stands in "value_text".`,
+		Example: `  etcdkit config get app/api
+  etcdkit config get app/api --format yaml >api.yaml
+  etcdkit config get --tree app/api --format json
+  etcdkit config get app/api -o json | jq .value.timeout`,
+		ValidArgsFunction: c.completeName(&where),
+	}
+	where.addFlags(cmd)
+	as.addFlag(cmd, "print the value as `json or yaml`; as it stands there unless told otherwise")
+	cmd.Args = cobra.MatchAll(exactly(configName), as.check)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if as != "" && c.output == outputJSON {
+			return &statusError{statusUsage, errors.New("--format is for values, and with -o json the result is JSON: give one of them")}
+		}
+		var is content
+		err := c.look(cmd, func(ctx context.Context, s *session.Session) (err error) {
+			is, err = where.read(ctx, where.store(cmd, s, args[0]))
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if !is.there() {
+			notef(cmd, "config %q: there is no value", args[0])
+		}
+		return c.printContent(cmd, &where, as, args[0], is)
+	}
+	return cmd
+}
+
+func (c *configs) printContent(cmd *cobra.Command, where *spot, as format, name string, is content) error {
+	result := struct {
+		Name     string `json:"name"`
+		Revision int64  `json:"revision"`
+		jsonValue
+	}{Name: name, Revision: is.rev}
+	if is.there() {
+		result.jsonValue = describeJSON(where.whole(is.values))
+	}
+	return c.print(cmd, result, func() error {
+		switch {
+		case !is.there():
+			return nil
+		case where.tree && as == "":
+			rows := [][]string{{"KEY", "VALUE"}}
+			for _, path := range slices.Sorted(maps.Keys(is.values)) {
+				rows = append(rows, []string{path, oneLine(is.values[path])})
+			}
+			return table(cmd.OutOrStdout(), rows)
+		}
+		return printValue(cmd, as, name, where.whole(is.values))
+	})
+}
+
+// whole is the value, or the object of a tree's keys.
+func (w *spot) whole(values map[string][]byte) []byte {
+	if w.tree {
+		return document(values)
+	}
+	return values[""]
+}
+
+// printValue prints a value. Who reads it from a pipe gets its bytes; a terminal gets nothing that it would obey.
+func printValue(cmd *cobra.Command, as format, name string, value []byte) error {
+	text := append(slices.Clip(value), '\n')
+	if as != "" {
+		var err error
+		if text, err = as.spell(value); err != nil {
+			return fmt.Errorf("config %q: %w", name, err)
+		}
+	}
+	if isTerminal(cmd.OutOrStdout()) {
+		return printLines(cmd.OutOrStdout(), string(text))
+	}
+	_, err := cmd.OutOrStdout().Write(text)
+	return err
+}

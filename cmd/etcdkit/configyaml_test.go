@@ -1,0 +1,83 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestYAMLToJSON(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"b: 1\na: 2":                                             `{"b":1,"a":2}`,
+		"timeout: 5s\nlist:\n- no\n- 'true'":                     `{"timeout":"5s","list":["no","true"]}`,
+		"on: off\nyes: true\nnothing: ~":                         `{"on":"off","yes":true,"nothing":null}`,
+		"big: 12345678901234567890123\nexact: 1.10\nhuge: 1e400": `{"big":12345678901234567890123,"exact":1.10,"huge":"1e400"}`,
+		"hex: 0x1F\nsome: 1_000\nplus: +5\nhalf: .5":             `{"hex":31,"some":1000,"plus":5,"half":0.5}`,
+		"base: &b {x: 1}\nother: *b":                             `{"base":{"x":1},"other":{"x":1}}`,
+		`{"json": ["is", {"yaml": "<&>"}]}`:                      `{"json":["is",{"yaml":"<&>"}]}`,
+		"since: 2026-01-02\n1: one\ntext: |\n  two\n  lines\n":   `{"since":"2026-01-02","1":"one","text":"two\nlines\n"}`,
+		"word": `"word"`,
+		"{}":   `{}`,
+		"[]":   `[]`,
+	} {
+		got, comments, err := yamlToJSON([]byte(text))
+		if err != nil || comments || string(got) != want {
+			t.Errorf("%q: %s, comments %v, %v; want %s", text, got, comments, err, want)
+		}
+	}
+	for _, text := range []string{"# head\na: 1", "a: 1 # line", "a:\n- 1\n# foot\n", "a:\n  # within\n  b: 1"} {
+		if _, comments, err := yamlToJSON([]byte(text)); err != nil || !comments {
+			t.Errorf("%q: comments %v, %v", text, comments, err)
+		}
+	}
+}
+
+func TestBadYAML(t *testing.T) {
+	t.Parallel()
+	bomb := "a0: &a0 [" + strings.Repeat("x,", 100) + "x]\n"
+	for i, last := range "012345678" {
+		next := string(rune('1' + i))
+		bomb += "a" + next + ": &a" + next + " [" + strings.Repeat("*a"+string(last)+",", 9) + "*a" + string(last) + "]\n"
+	}
+	for text, want := range map[string]string{
+		"":                          "it is empty",
+		"# nothing":                 "it is empty",
+		"a: 1\nb: [1,":              "bad YAML: line 2",
+		"a: 1\n  b: 2":              "bad YAML: ",
+		"a: 1\n---\nb: 2":           "a second document",
+		"a: 1\nb: 2\na: 3":          `line 3, column 1: "a" is there twice`,
+		"x: &x {a: 1}\ny: {<<: *x}": "line 2, column 5: << is not understood",
+		"? [a]\n: 1":                "must be a word",
+		"a: .inf":                   "JSON has no number .inf",
+		"a: !mine x":                "JSON has nothing like !mine",
+		"a: !!binary eA==":          "JSON has nothing like !!binary",
+		"&a [*a]":                   "levels",
+		bomb:                        "1 MiB",
+	} {
+		if got, _, err := yamlToJSON([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.40q: %.40s, %v; want %q", text, got, err, want)
+		}
+	}
+}
+
+// TestJSONSurvivesYAML: what is shown as YAML and written back as it is changes nothing.
+func TestJSONSurvivesYAML(t *testing.T) {
+	t.Parallel()
+	for _, value := range []string{
+		`{"z":1,"a":{"x":[],"b":{}},"m":[1,[2,{"k":null}]]}`,
+		`{"yes":"no","on":true,"n":"~","null":"null","1":"1","t":"true","f":"1.5","d":"2026-01-02","hex":"0x1F","big":"1e400"}`,
+		`{"num":[0,-0,12345678901234567890123,1.10,1e3,1E-7,1e400]}`,
+		`{"":"","text":"two\nlines","tail":"a\n\n","tab":"\tx","quote":"'\"","hash":"a # b","colon":"a: b","dash":"- a","esc":"\u001b[2J\u202e"}`,
+		`"text"`, `5`, `null`, `[]`, `{}`, `{"<<":{"a":1}}`,
+	} {
+		text, err := jsonToYAML([]byte(value))
+		if err != nil {
+			t.Errorf("%s: %v", value, err)
+			continue
+		}
+		back, comments, err := yamlToJSON(text)
+		if err != nil || comments || !sameJSON(back, []byte(value)) {
+			t.Errorf("%s became\n%s and that %s, %v", value, text, back, err)
+		}
+	}
+}
