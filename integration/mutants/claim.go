@@ -4,7 +4,7 @@ package main
 var ofClaim = []mutant{
 	{
 		name: "whoever comes is the first", breaks: "L3",
-		file: "internal/claim/front.go", old: `first: ahead == nil`, new: `first: true`,
+		file: "internal/claim/front.go", old: `en.ahead, en.first = ahead, ahead == nil`, new: `en.ahead, en.first = ahead, true`,
 		pkg: "integration", test: "TestMutexExcludes",
 	},
 	{
