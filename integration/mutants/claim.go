@@ -99,6 +99,21 @@ var ofClaim = []mutant{
 		pkg: "integration", test: "TestDefectLateUnlock/ours",
 	},
 	{
+		name: "one permit more than there are", breaks: "L3",
+		file: "internal/claim/permits.go", old: `sum(ahead)+r.n <= size`, new: `sum(ahead)+r.n <= size+1`,
+		pkg: "integration", test: "TestSemaphoreNeverGivesOutMoreThanItHas",
+	},
+	{
+		name: "readers look at no writer", breaks: "L3",
+		file: "internal/claim/shared.go", old: `string(kv.Value) != shared && (`, new: `string(kv.Value) == "" && (`,
+		pkg: "integration", test: "TestReadersTogetherWritersAlone",
+	},
+	{
+		name: "the guard is always true", breaks: "L2",
+		file: "internal/claim/held.go", old: `return present(h.stake.key, h.stake.rev)`, new: `return clientv3.Compare(clientv3.CreateRevision(h.stake.key), ">", -1)`,
+		pkg: "integration", test: "TestSharedHolderIsCutOff",
+	},
+	{
 		name: "a turn does not look whether its key is there", breaks: "L4",
 		file: "internal/claim/turn.go", old: `present(s.key, s.rev), `, new: ``,
 		pkg: "integration", test: "TestALateTurnFindsItsKeyGone",
