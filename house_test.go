@@ -20,7 +20,9 @@ var arrows = map[string]string{
 	".":                 "",
 	"internal/keyspace": "",
 	"internal/retry":    "",
+	"internal/paging":   "",
 	"internal/stream":   "internal/retry",
+	"internal/lastgood": "",
 	"internal/mirror":   "internal/retry internal/stream",
 	"internal/hub":      "internal/keyspace internal/retry internal/stream internal/mirror",
 	"session":           "internal/keyspace internal/retry internal/stream internal/mirror internal/hub",
@@ -28,7 +30,7 @@ var arrows = map[string]string{
 	"lock":              "internal/keyspace internal/retry internal/hub internal/claim session",
 	"lock/fence":        "session",
 	"election":          "internal/keyspace internal/retry internal/stream internal/mirror internal/hub internal/claim session",
-	"config":            "internal/keyspace internal/retry internal/mirror internal/hub session",
+	"config":            "internal/keyspace internal/retry internal/paging internal/lastgood internal/mirror internal/hub session",
 	"examples":          "session lock lock/fence election config", // and all folders below it: what is public, as a program would
 }
 

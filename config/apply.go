@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"etcdkit/internal/mirror"
+	"etcdkit/session"
 )
 
 // apply brings an update in. It returns why nothing more can be brought in after it.
@@ -16,13 +17,17 @@ func (f *follower) apply(u *mirror.Update) error {
 		if last != nil {
 			booted := !last.saved.IsZero()
 			if booted && u.Revision < last.revision {
-				return fmt.Errorf("%w: from revision %d, which the last good file has, to %d", ErrRewound, last.revision, u.Revision)
+				return fmt.Errorf("%w: from revision %d, which the last good file has, to %d", session.ErrRewound, last.revision, u.Revision)
 			}
-			if !booted && !touched {
-				return nil // only keys that are none of ours
+			if !booted && !touched { // only keys that are none of ours, or only that etcd is out of reach, or in reach again
+				if f.turn(last, u.StaleSince) {
+					return nil
+				}
+				continue
 			}
 		}
 		now, unknown := f.next(last, revision)
+		now.since = u.StaleSince
 		if now.value == nil { // the first one is refused: with a last good file, that is what it follows on
 			if err := f.boot(now.refused); err != nil {
 				return err
@@ -34,6 +39,16 @@ func (f *follower) apply(u *mirror.Update) error {
 			return nil
 		}
 	}
+}
+
+// turn notes since when the value is stale. It is false if last is not the newest any more.
+func (f *follower) turn(last *view, since time.Time) bool {
+	if since.IsZero() == last.since.IsZero() {
+		return true
+	}
+	now := *last
+	now.since = since
+	return f.replace(last, &now)
 }
 
 // take notes what stands in etcd now. It returns the revision of that, and whether anything of ours is in the update.

@@ -15,13 +15,14 @@ type Snapshot[T any] struct {
 	Err      error         // why the value is not followed any more; nil while it is
 }
 
-// Change is a step from one value to the next.
+// Change is a step from one value to the next, or to another standing of the same: refused, deleted, stale, or in step again.
 type Change[T any] struct {
-	Old, New T        // the same on the first of a walk, and where nothing was accepted
-	Revision int64    // of the newest update, accepted or not
-	Fields   []string // the paths of what differs, such as "http.timeout"; "" is the whole of a value without fields
-	Refused  error    // a *RefusedError while what stands in etcd cannot be used
-	Deleted  bool     // it was there and is gone
+	Old, New   T         // the same on the first of a walk, and where nothing was accepted
+	Revision   int64     // of the newest update, accepted or not
+	Fields     []string  // the paths of what differs, such as "http.timeout"; "" is the whole of a value without fields; none if nothing does
+	Refused    error     // a *RefusedError while what stands in etcd cannot be used
+	Deleted    bool      // it was there and is gone
+	StaleSince time.Time // since when it is not proven that this is what stands in etcd; zero while it is in step
 }
 
 // newChange tells how one view became another. There is none before the first.
@@ -29,7 +30,10 @@ func newChange[T any](last, now *view) *Change[T] {
 	if last == nil {
 		last = now
 	}
-	c := &Change[T]{Old: *last.value.(*T), New: *now.value.(*T), Revision: now.revision, Refused: now.err(), Deleted: now.deleted}
+	c := &Change[T]{Old: *last.value.(*T), New: *now.value.(*T), Revision: now.revision, Refused: now.err(), Deleted: now.deleted, StaleSince: now.since}
+	if !now.saved.IsZero() {
+		c.StaleSince = now.saved
+	}
 	if now.refused != nil {
 		c.Revision = now.refused.Revision
 	}
@@ -47,6 +51,7 @@ type view struct {
 	refused  *RefusedError
 	deleted  bool
 	saved    time.Time // when the file was written that it comes from; zero if it comes from etcd
+	since    time.Time // since when the mirror is out of step; zero while it is in step
 }
 
 // err is the refusal as an error that is nil if there is none.

@@ -34,6 +34,9 @@ func (w *write) commit(ctx context.Context, b *base) (int64, error) {
 		resp, err = w.hub.Client.Txn(ctx).If(cmps...).Then(ops...).Else(clientv3.OpGet(w.slot(number))).Commit()
 		return err
 	})
+	if part != nil && tries == 1 && retry.Of(err) != retry.Unknown && (err != nil || !resp.Succeeded) {
+		w.discard(ctx, string(part.KeyBytes())) // else a copy of the transaction may be under way still, and would need it
+	}
 	switch {
 	case err != nil:
 		return 0, err
@@ -45,6 +48,20 @@ func (w *write) commit(ctx context.Context, b *base) (int64, error) {
 		return 0, nil // the history was there without its head, or somebody wrote past it
 	}
 	return w.earlier(ctx, kvs, number)
+}
+
+// discard deletes the part of a record that was not written. Until that is done it does no harm, and later versions drop it.
+func (w *write) discard(ctx context.Context, key string) {
+	request := func(ctx context.Context) error {
+		_, err := w.hub.Client.Delete(ctx, key)
+		if retry.Of(err) == retry.Never {
+			return nil
+		}
+		return err
+	}
+	if w.hub.Do(ctx, "config clean-up", request) != nil {
+		w.hub.CleanUp("part of the history of config "+w.place.name, request)
+	}
 }
 
 // earlier tells whether a transaction that failed its compare had been applied by an earlier try.

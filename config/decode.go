@@ -13,11 +13,49 @@ type decoder struct {
 	tree    bool
 	lenient bool
 	custom  func(data []byte, v any) error
+	bad     error // why there is no default
 }
 
 // newDecoder returns the decoder of the type of def. Nothing that def leads to is shared with what is decoded.
-func newDecoder(def reflect.Value, o options) *decoder {
-	return &decoder{def: clone(def), tree: o.tree, lenient: o.lenient, custom: o.decode}
+func newDecoder(def reflect.Value, o options) (d *decoder) {
+	d = &decoder{tree: o.tree, lenient: o.lenient, custom: o.decode}
+	defer func() {
+		if r := recover(); r != nil {
+			d.def, d.bad = reflect.Zero(def.Type()), fmt.Errorf("the default: %v", r)
+		}
+	}()
+	d.def = clone(def)
+	return d
+}
+
+// sound tells what is wrong with the default, which is the value where nothing stands in etcd, and what the rest is where something does.
+func (d *decoder) sound() (err error) {
+	if d.bad != nil {
+		return d.bad
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("the default: panic: %v", r)
+		}
+	}()
+	p := reflect.ValueOf(d.defaults())
+	if err := validate(p); err != nil {
+		return fmt.Errorf("the default is not valid: %w", err)
+	}
+	t := p.Elem().Type()
+	if d.custom != nil || t == bytesType || decodesItself(t) {
+		return nil
+	}
+	switch kind := t.Kind(); {
+	case kind == reflect.Chan, kind == reflect.Func, kind == reflect.Complex64, kind == reflect.Complex128,
+		kind == reflect.Interface && t.NumMethod() > 0:
+		return fmt.Errorf("the default cannot be decoded over: there is no JSON of a %v", t)
+	case d.tree, kind == reflect.Struct, kind == reflect.Map:
+		if _, err := d.strict(&node{raw: []byte("{}")}, p.Elem()); err != nil {
+			return fmt.Errorf("the default cannot be decoded over: %w", err)
+		}
+	}
+	return nil
 }
 
 // defaults returns a pointer to a default.
@@ -45,10 +83,16 @@ func (d *decoder) decodeNode(root *node) (value any, unknown []string, err error
 	value = d.defaults()
 	p := reflect.ValueOf(value)
 	switch {
-	case d.custom != nil:
-		err = d.custom(root.document(), value)
-	case p.Elem().Type() == bytesType:
-		p.Elem().SetBytes(slices.Clone(root.document()))
+	case d.custom != nil || p.Elem().Type() == bytesType:
+		var doc []byte
+		doc, err = root.document()
+		switch {
+		case err != nil:
+		case d.custom != nil:
+			err = d.custom(doc, value)
+		default:
+			p.Elem().SetBytes(slices.Clone(doc))
+		}
 	default:
 		unknown, err = d.strict(root, p.Elem())
 	}
@@ -102,6 +146,9 @@ func Check[T any](def T, opts ...Option) func(data []byte) error {
 		}
 		if err := o.checkDecoder(); err != nil {
 			return err
+		}
+		if d.bad != nil {
+			return fmt.Errorf("config: %w", d.bad)
 		}
 		_, _, err := d.decodeNode(&node{raw: data, bare: d.tree})
 		return err

@@ -25,7 +25,7 @@ func (d *differ) compare(a, b reflect.Value, path string) {
 	case reflect.DeepEqual(a.Interface(), b.Interface()):
 	case t.Kind() == reflect.Struct && !opaque(t) && !decodesItself(t):
 		d.objects(a, b, path)
-	case t.Kind() == reflect.Map && t.Key().Kind() == reflect.String:
+	case t.Kind() == reflect.Map:
 		d.entries(a, b, path)
 	case t.Kind() == reflect.Pointer && !a.IsNil() && !b.IsNil():
 		d.compare(a.Elem(), b.Elem(), path)
@@ -57,7 +57,7 @@ func (d *differ) entries(a, b reflect.Value, path string) {
 	keys := map[string]reflect.Value{}
 	for _, m := range []reflect.Value{a, b} {
 		for _, key := range m.MapKeys() {
-			keys[key.String()] = key
+			keys[keyName(key)] = key
 		}
 	}
 	before := len(d.paths)

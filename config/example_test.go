@@ -139,7 +139,7 @@ func ExampleWithTree() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	v, err := config.Watch(ctx, s, "app/web", Settings{}, config.WithTree())
+	v, err := config.Watch(ctx, s, "app/web", Settings{Timeout: time.Second}, config.WithTree())
 	if err != nil {
 		log.Fatal(err)
 	}

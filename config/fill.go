@@ -31,7 +31,7 @@ func (f *filler) fill(n *node, v reflect.Value) error {
 		return nil // as encoding/json does: it keeps what is there
 	case kind == reflect.Struct:
 		return f.object(n, v)
-	case kind == reflect.Map && t.Key().Kind() == reflect.String && !decodesItself(t.Key()) && !n.isNull():
+	case kind == reflect.Map && !n.isNull():
 		return f.entries(n, v)
 	case kind == reflect.Slice && t.Elem().Kind() != reflect.Uint8 && !n.isNull(), kind == reflect.Array:
 		return f.list(n, v)
@@ -107,6 +107,11 @@ func (f *filler) object(n *node, v reflect.Value) error {
 		field := fields.find(m.name)
 		if field == nil {
 			f.unknown = append(f.unknown, m.name)
+			if m.node.raw != nil && m.node.isJSON() {
+				if err := unique(m.node.raw); err != nil {
+					return at(m.name, err)
+				}
+			}
 			continue
 		}
 		if slices.Contains(seen, field) {
@@ -133,6 +138,7 @@ func (n *node) unquoted() *node {
 	return &node{raw: []byte(text), bare: n.bare}
 }
 
+// entries fills a map. Entries that it has by default, and that are not told, stay.
 func (f *filler) entries(n *node, v reflect.Value) error {
 	members, err := n.members()
 	if err != nil {
@@ -142,9 +148,13 @@ func (f *filler) entries(n *node, v reflect.Value) error {
 		v.Set(reflect.MakeMapWithSize(v.Type(), len(members)))
 	}
 	defaults := v.Len() > 0
+	keys := keysOf(v.Type().Key())
 	entry := reflect.New(v.Type().Elem()).Elem()
 	for _, m := range members {
-		key := reflect.ValueOf(m.name).Convert(v.Type().Key())
+		key, err := keys.read(m.name)
+		if err != nil {
+			return at(m.name, err)
+		}
 		entry.SetZero()
 		if defaults {
 			if def := v.MapIndex(key); def.IsValid() {
@@ -183,14 +193,19 @@ func (f *filler) list(n *node, v reflect.Value) error {
 
 // unknownError names the fields that a type does not have.
 func unknownError(fields []string) error {
-	const shown = 5
 	slices.Sort(fields)
-	names := strings.Join(fields[:min(shown, len(fields))], ", ")
-	if len(fields) > shown {
-		names += fmt.Sprintf(" and %d more", len(fields)-shown)
-	}
 	if len(fields) == 1 {
-		return fmt.Errorf("unknown field %s", names)
+		return fmt.Errorf("unknown field %s", fields[0])
 	}
-	return fmt.Errorf("unknown fields %s", names)
+	return fmt.Errorf("unknown fields %s", some(fields))
+}
+
+// some is the first few of a list of names.
+func some(names []string) string {
+	const shown = 5
+	text := strings.Join(names[:min(shown, len(names))], ", ")
+	if len(names) > shown {
+		text += fmt.Sprintf(" and %d more", len(names)-shown)
+	}
+	return text
 }

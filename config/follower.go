@@ -2,6 +2,7 @@ package config
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,6 +20,7 @@ import (
 type follower struct {
 	hub     *hub.Hub
 	name    string
+	id      string // tells it from others of that name in one session
 	place   place
 	opts    options
 	decoder *decoder
@@ -43,11 +45,14 @@ type follower struct {
 }
 
 func newFollower(h *hub.Hub, name string, o options, d *decoder) *follower {
-	f := &follower{hub: h, name: name, opts: o, decoder: d, changed: make(chan struct{})}
+	f := &follower{hub: h, name: name, id: rand.Text()[:12], opts: o, decoder: d, changed: make(chan struct{})}
 	if f.bad = h.Check(); f.bad != nil {
 		return f
 	}
 	if f.bad = o.checkWatch(); f.bad != nil {
+		return f
+	}
+	if f.bad = d.sound(); f.bad != nil {
 		return f
 	}
 	f.place, f.bad = o.place(h, name)
@@ -68,7 +73,10 @@ func (f *follower) start(ctx context.Context) error {
 		return f.bad
 	}
 	if f.opts.lastGood != nil {
-		if _, err := f.file(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		switch _, err := f.file(); {
+		case errors.Is(err, errForeign):
+			return err // it would fail at each save
+		case err != nil && !errors.Is(err, fs.ErrNotExist):
 			f.hub.Log.Warn("config cannot use its last good file", "name", f.name, "error", err)
 		}
 	}
@@ -141,9 +149,9 @@ func (f *follower) run(ctx context.Context, release func()) {
 
 func (f *follower) updates(ctx context.Context) iter.Seq2[*mirror.Update, error] {
 	if f.place.tree {
-		return f.mirror.Updates(ctx)
+		return f.mirror.Follow(ctx, "")
 	}
-	return f.mirror.UpdatesOf(ctx, f.place.key)
+	return f.mirror.Follow(ctx, f.place.key)
 }
 
 func (f *follower) close() error {

@@ -3,7 +3,7 @@ package config
 import (
 	"bytes"
 	"crypto/rand"
-	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -38,7 +38,7 @@ func TestRecordRoundTrip(t *testing.T) {
 	}
 }
 
-// version makes a version of edits "path:before>after", where "-" is absence.
+// version makes a version of edits "path:before>after", where "-" is absence and "?" not known.
 func version(number int64, edits ...string) Version {
 	v := Version{Number: number}
 	value := func(text string) []byte {
@@ -50,48 +50,110 @@ func version(number int64, edits ...string) Version {
 	for _, edit := range edits {
 		path, values, _ := strings.Cut(edit, ":")
 		before, after, _ := strings.Cut(values, ">")
-		v.Edits = append(v.Edits, Edit{Path: path, Before: value(before), After: value(after)})
+		e := Edit{Path: path, Before: value(before), After: value(after), Unknown: before == "?"}
+		if e.Unknown {
+			e.Before = nil
+		}
+		v.Edits = append(v.Edits, e)
 	}
 	return v
 }
 
+// left spells out what a version left: "path:value", with "-" for what is absent and "?" for what is not known.
+func left(p past) string {
+	var all []string
+	for path, value := range p.values {
+		text := string(value)
+		if value == nil {
+			text = "-"
+		}
+		all = append(all, path+":"+text)
+	}
+	for path := range p.unknown {
+		all = append(all, path+":?")
+	}
+	slices.Sort(all)
+	return strings.Join(all, " ")
+}
+
 func TestStood(t *testing.T) {
 	t.Parallel()
-	versions := []Version{
+	all := versions{newest: 7, list: []Version{
 		version(3, "a:->1", "b:0>1"),
 		version(4, "a:1>2"),
-		version(6, "b:by hand>2", "c:->1"), // somebody wrote b past the store
-		version(7, "a:2>-", "d:old>new"),
-	}
-	now := map[string][]byte{"b": []byte("now"), "e": []byte("never written here")}
-	tests := map[int64]map[string]string{
-		3: {"a": "1", "b": "1", "c": "-", "d": "old"},
-		4: {"a": "2", "b": "1", "c": "-", "d": "old"},
-		6: {"a": "2", "b": "2", "c": "1", "d": "old"},
-		7: {"a": "-", "b": "2", "c": "1", "d": "new"},
-		0: {"a": "-", "b": "now", "c": "-", "d": "-"},
+		version(5, "b:by hand>2", "c:->1"), // somebody wrote b past the store
+		version(6, "a:2>-", "d:old>new"),
+		version(7, "e:?>1"),
+	}}
+	now := standing{values: map[string][]byte{"b": []byte("now"), "f": []byte("never written here")}}
+	tests := map[int64]string{
+		3: "a:1 b:1 c:- d:old e:?",
+		4: "a:2 b:1 c:- d:old e:?",
+		5: "a:2 b:2 c:1 d:old e:?",
+		6: "a:- b:2 c:1 d:new e:?",
+		7: "a:- b:2 c:1 d:new e:1",
+		0: "a:- b:now c:- d:- e:-",
 	}
 	for number, want := range tests {
-		state, err := stood(versions, now, number)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := map[string]string{}
-		for path, value := range state {
-			got[path] = string(value)
-			if value == nil {
-				got[path] = "-"
-			}
-		}
-		if !reflect.DeepEqual(got, want) {
-			t.Errorf("version %d: %v, want %v", number, got, want)
+		p, err := all.stood(now, number)
+		if got := left(p); err != nil || got != want || p.missing != 0 {
+			t.Errorf("version %d: %s, %v, want %s", number, got, err, want)
 		}
 	}
-	if _, err := stood(versions, now, 5); err == nil || !strings.Contains(err.Error(), "the history has 3 to 7") {
+	if _, err := all.stood(now, 8); err == nil || !strings.Contains(err.Error(), "the history has 3 to 7") {
 		t.Errorf("a version that is not there: %v", err)
 	}
-	if _, err := stood(nil, now, 5); err == nil || !strings.Contains(err.Error(), "empty") {
+	if _, err := new(versions).stood(now, 5); err == nil || !strings.Contains(err.Error(), "empty") {
 		t.Errorf("a history that is not there: %v", err)
+	}
+}
+
+// TestStoodWithoutSome: what a version that is missing may have written is not known, and not taken from what a later one found.
+func TestStoodWithoutSome(t *testing.T) {
+	t.Parallel()
+	all := versions{newest: 8, list: []Version{
+		version(1, "a:->1", "b:->1", "c:->1", "d:->1"),
+		// 2 is missing.
+		version(3, "a:by hand>3", "e:->3"),
+		version(4, "b:2>4"),
+		// 5 is missing.
+		version(6, "e:5>6", "f:->6"),
+		version(7, "c:5>7"),
+	}}
+	for i := range all.list {
+		all.list[i].Revision = all.list[i].Number * 10
+	}
+	now := standing{
+		values:    map[string][]byte{"c": []byte("7"), "d": []byte("1")},
+		revisions: map[string]int64{"c": 70, "d": 10},
+	}
+	tests := []struct {
+		number  int64
+		want    string
+		missing int64
+	}{
+		{1, "a:1 b:1 c:1 d:1 e:? f:?", 8},
+		{3, "a:3 b:2 c:? d:? e:3 f:?", 8},
+		{4, "a:3 b:4 c:? d:? e:3 f:?", 8},
+		{6, "a:? b:? c:5 d:? e:6 f:6", 8},
+		{7, "a:? b:? c:7 d:? e:6 f:6", 8},
+	}
+	for _, test := range tests {
+		p, err := all.stood(now, test.number)
+		if got := left(p); err != nil || got != test.want || p.missing != test.missing {
+			t.Errorf("version %d: %s, %v, version %d missing; want %s", test.number, got, err, p.missing, test.want)
+		}
+	}
+	all.newest = 7
+	if p, err := all.stood(now, 7); err != nil || left(p) != "a:- b:- c:7 d:1 e:6 f:6" || p.missing != 0 {
+		t.Errorf("the newest: %s, %v", left(p), err) // nobody has written d since, and a and b are not there
+	}
+	now.revisions["d"] = 75
+	if p, err := all.stood(now, 7); err != nil || left(p) != "a:- b:- c:7 d:? e:6 f:6" {
+		t.Errorf("the newest, and d was written by hand: %s, %v", left(p), err)
+	}
+	if _, err := all.stood(now, 5); err == nil || !strings.Contains(err.Error(), "missing") {
+		t.Errorf("a version that is missing: %v", err)
 	}
 }
 

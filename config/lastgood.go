@@ -9,10 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
-	"runtime"
 	"time"
+
+	"etcdkit/internal/lastgood"
 )
 
 // lastGood is a last good file: what was accepted, as it stood in etcd. It is decoded again when it is used, since the program may be another
@@ -29,28 +28,58 @@ type lastGood struct {
 	Checksum string            `json:"sha256"` // of the same with this empty
 }
 
+// errForeign says that a file is none that this value may replace.
+var errForeign = errors.New("it is not replaced")
+
 // load reads the last good file.
 func (f *follower) load() (*lastGood, error) {
 	path := *f.opts.lastGood
-	data, err := os.ReadFile(path)
-	if err != nil {
+	data, err := lastgood.Read(path)
+	switch {
+	case errors.Is(err, lastgood.ErrNoFile):
+		return nil, fmt.Errorf("last good file: %w: %w", errForeign, err)
+	case err != nil:
 		return nil, fmt.Errorf("last good file: %w", err)
 	}
 	good := &lastGood{path: path}
 	err = json.Unmarshal(data, good)
+	if len(data) > 0 {
+		err = cmp.Or(f.mine(data), err)
+	}
 	switch {
 	case err != nil:
 	case good.Format != 1:
 		err = fmt.Errorf("format %d is not known", good.Format)
 	case good.Checksum != good.sum():
 		err = errors.New("its checksum is wrong: it was damaged or edited")
-	case good.Name != f.name || good.Key != f.place.key:
-		err = fmt.Errorf("it is that of %q at key %q", good.Name, good.Key)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("last good file %q: %w", path, err)
 	}
 	return good, nil
+}
+
+// mine tells why a file is not a last good file of this value, if it is none. One that is damaged, or of a later format, is.
+func (f *follower) mine(data []byte) error {
+	type head struct {
+		Format int    `json:"format"`
+		Name   string `json:"name"`
+		Key    string `json:"key"`
+	}
+	want, err := json.Marshal(head{1, f.name, f.place.key})
+	if err != nil {
+		panic("config: a last good file is always valid JSON: " + err.Error())
+	}
+	var h head
+	switch err := json.Unmarshal(data, &h); {
+	case bytes.HasPrefix(data, want[:len(want)-1]): // it begins as write makes it, whatever became of the rest
+		return nil
+	case err != nil || h.Format == 0 || h.Key == "":
+		return fmt.Errorf("it is no last good file; %w", errForeign)
+	case h.Name != f.name || h.Key != f.place.key:
+		return fmt.Errorf("it is that of %q at key %q; %w", h.Name, h.Key, errForeign)
+	}
+	return nil
 }
 
 func (g *lastGood) sum() string {
@@ -90,41 +119,10 @@ func (f *follower) write(v *view) (*lastGood, error) {
 	good.Checksum = good.sum()
 	data, err := json.Marshal(good)
 	if err == nil {
-		err = replaceFile(good.path, append(data, '\n'))
+		err = lastgood.Replace(good.path, append(data, '\n'), f.mine)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("last good file: %w", err)
 	}
 	return good, nil
-}
-
-func replaceFile(path string, data []byte) error {
-	dir := filepath.Dir(path)
-	temp, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*") // readable by its owner alone
-	if err != nil {
-		return err
-	}
-	_, err = temp.Write(data)
-	err = cmp.Or(err, temp.Sync())
-	err = cmp.Or(err, temp.Close())
-	if err == nil {
-		err = os.Rename(temp.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(temp.Name()) // what is left of it does no harm
-		return err
-	}
-	return syncDir(dir)
-}
-
-// syncDir makes a rename last. Windows has no such thing for folders.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return cmp.Or(d.Sync(), d.Close())
 }

@@ -47,14 +47,14 @@ func leaf(n *node, v reflect.Value) error {
 		v.SetString(string(n.raw)) // whatever its bytes are
 		return nil
 	}
-	doc := n.document()
-	if bare {
-		doc = quote(string(n.raw))
+	doc, err := n.leafDocument(bare)
+	if err != nil {
+		return err
 	}
 	if opaque(t) {
 		v.SetZero() // what it leads to is the default's as well
 	}
-	err := json.Unmarshal(doc, v.Addr().Interface())
+	err = json.Unmarshal(doc, v.Addr().Interface())
 	var wrong *json.UnmarshalTypeError
 	if errors.As(err, &wrong) && wrong.Field == "" {
 		what := describe(doc)
@@ -64,6 +64,18 @@ func leaf(n *node, v reflect.Value) error {
 		return fmt.Errorf("it is %s, which is no %v", what, wrong.Type)
 	}
 	return err
+}
+
+// leafDocument returns the JSON of a leaf, for whose inside encoding/json is too lenient: of two fields with one name it takes the last.
+func (n *node) leafDocument(bare bool) ([]byte, error) {
+	if bare {
+		return quoted(n.raw)
+	}
+	doc, err := n.document()
+	if err == nil && (len(n.sub) > 0 || n.isJSON()) {
+		err = unique(doc)
+	}
+	return doc, err
 }
 
 // quick does leaf's work for texts, whole numbers and booleans, of which most leaves are. What it cannot do, or finds wrong, it leaves to

@@ -30,12 +30,12 @@ func List(ctx context.Context, s *session.Session, below string) ([]Info, error)
 		}
 		prefix = key + "/"
 	}
-	p, err := readPages(ctx, h, prefix, clientv3.WithPrefix(), clientv3.WithKeysOnly())
+	p, err := readPrefix(ctx, h, prefix, clientv3.WithKeysOnly())
 	if err != nil {
 		return nil, fmt.Errorf("config: list: %w", err)
 	}
 	var list []Info
-	for _, kv := range p.kvs {
+	for _, kv := range p.Keys {
 		if name, rest, ok := h.Keys.Parse(kind, string(kv.Key)); ok && rest == "" {
 			list = append(list, Info{Name: name, Revision: kv.ModRevision})
 		}

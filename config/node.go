@@ -2,12 +2,14 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // node is a part of what stands in etcd: of one JSON document, or of a tree of keys.
@@ -18,7 +20,10 @@ type node struct {
 	verdict verdict          // on raw
 }
 
-// verdict is what json.Valid says, asked once: what is a part of something valid is valid.
+// errNotUTF8 refuses what encoding/json would take with replacement characters in the place of what is no text.
+var errNotUTF8 = errors.New("it is not UTF-8")
+
+// verdict is whether something is JSON, asked once: what is a part of something valid is valid.
 type verdict int8
 
 const (
@@ -30,7 +35,7 @@ const (
 func (n *node) isJSON() bool {
 	if n.verdict == unasked {
 		n.verdict = isNoJSON
-		if json.Valid(n.raw) {
+		if json.Valid(n.raw) && utf8.Valid(n.raw) { // each says nothing of the other
 			n.verdict = isJSON
 		}
 	}
@@ -83,6 +88,9 @@ func (n *node) check(kind reflect.Kind) error {
 		line := bytes.Count(before, []byte("\n")) + 1
 		return fmt.Errorf("bad JSON at line %d, column %d: %w", line, len(before)-bytes.LastIndexByte(before, '\n')-1, err)
 	}
+	if err == nil && !utf8.Valid(n.raw) {
+		return errNotUTF8
+	}
 	return err
 }
 
@@ -97,17 +105,17 @@ func (n *node) isQuoted() bool {
 // isNull tells that what stands here is null.
 func (n *node) isNull() bool { return len(n.sub) == 0 && string(bytes.TrimSpace(n.raw)) == "null" }
 
-// document returns all that stands here and below as JSON.
-func (n *node) document() []byte {
+// document returns all that stands here and below as JSON, if that can tell it.
+func (n *node) document() ([]byte, error) {
 	if len(n.sub) == 0 && (n.raw != nil || !n.bare) {
 		if n.isText() {
-			return quote(string(n.raw))
+			return quoted(n.raw)
 		}
-		return n.raw
+		return n.raw, nil
 	}
 	members, err := n.members()
 	if err != nil {
-		members = sorted(n.sub) // whoever decodes by himself gets what can be put together
+		return nil, err
 	}
 	var doc bytes.Buffer
 	doc.WriteByte('{')
@@ -117,10 +125,22 @@ func (n *node) document() []byte {
 		}
 		doc.Write(quote(m.name))
 		doc.WriteByte(':')
-		doc.Write(m.node.document())
+		value, err := m.node.document()
+		if err != nil {
+			return nil, at(m.name, err)
+		}
+		doc.Write(value)
 	}
 	doc.WriteByte('}')
-	return doc.Bytes()
+	return doc.Bytes(), nil
+}
+
+// quoted returns text as a JSON string.
+func quoted(text []byte) ([]byte, error) {
+	if !utf8.Valid(text) {
+		return nil, errNotUTF8
+	}
+	return quote(string(text)), nil
 }
 
 func quote(s string) []byte {
@@ -137,10 +157,14 @@ func (n *node) members() ([]member, error) {
 		return sorted(n.sub), nil
 	}
 	if !bytes.HasPrefix(bytes.TrimSpace(n.raw), []byte("{")) {
-		return nil, fmt.Errorf("it is %s, not an object", describe(n.raw))
+		err := fmt.Errorf("it is %s, not an object", describe(n.raw))
+		if len(n.sub) > 0 {
+			err = fmt.Errorf("%w, and there are keys below it", err)
+		}
+		return nil, err
 	}
 	if !n.isJSON() {
-		return nil, json.Unmarshal(n.raw, new(json.RawMessage))
+		return nil, cmp.Or(json.Unmarshal(n.raw, new(json.RawMessage)), errNotUTF8)
 	}
 	var room [few]string
 	seen := names{list: room[:0]}
@@ -187,6 +211,9 @@ func (n *node) elements() ([]*node, error) {
 	}
 	if err := json.Unmarshal(n.raw, &raws); err != nil {
 		return nil, fmt.Errorf("it is %s, not a list", describe(n.raw))
+	}
+	if !n.isJSON() {
+		return nil, errNotUTF8
 	}
 	elements := make([]*node, len(raws))
 	for i, raw := range raws {

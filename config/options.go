@@ -20,6 +20,7 @@ type options struct {
 	key      *string
 	tree     bool
 	decode   func(data []byte, v any) error
+	decoders int
 	lenient  bool
 	resets   bool
 	lastGood *string
@@ -38,7 +39,7 @@ func WithTree() Option { return func(o *options) { o.tree = true } }
 // WithDecoder decodes with a function of the shape of json.Unmarshal and yaml.Unmarshal instead of this package's strict JSON. v points to a
 // copy of the default. A tree is handed to it as one JSON document. It is for Watch and Check.
 func WithDecoder(decode func(data []byte, v any) error) Option {
-	return func(o *options) { o.decode = decode }
+	return func(o *options) { o.decode, o.decoders = decode, o.decoders+1 }
 }
 
 // WithUnknownFields accepts fields that the type does not have, and says so in the log, instead of refusing the update: for fleets in which
@@ -49,7 +50,8 @@ func WithUnknownFields() Option { return func(o *options) { o.lenient = true } }
 func WithDeleteResets() Option { return func(o *options) { o.resets = true } }
 
 // WithLastGood keeps what was last accepted in a file, so that a program can start while etcd is unreachable. The file says as much
-// as etcd does, so it is for its owner's eyes alone (0600). Each value needs a file of its own. It is for Watch.
+// as etcd does, so it is for its owner's eyes alone (0600). Each value needs a file of its own in a folder that is there: what holds anything
+// but a last good file of this very value is an error of Watch, and is never replaced. It is for Watch.
 func WithLastGood(path string) Option { return func(o *options) { o.lastGood = &path } }
 
 // WithReport tells whoever asks (Store.Status) which revision this process runs and what it refused, in a key under the session's lease.
@@ -79,7 +81,12 @@ func (o *options) checkWatch() error {
 }
 
 func (o *options) checkDecoder() error {
-	if o.decode != nil && o.lenient {
+	switch {
+	case o.decoders > 1:
+		return errors.New("WithDecoder twice: only one can decode")
+	case o.decoders == 1 && o.decode == nil:
+		return errors.New("WithDecoder: the function is nil")
+	case o.decode != nil && o.lenient:
 		return errors.New("WithUnknownFields: what a decoder of WithDecoder does with unknown fields is its own business")
 	}
 	return nil
@@ -88,7 +95,7 @@ func (o *options) checkDecoder() error {
 // checkStore names an option that cannot be used with NewStore.
 func (o *options) checkStore() error {
 	switch {
-	case o.decode != nil || o.lenient:
+	case o.decoders > 0 || o.lenient:
 		return errors.New("WithDecoder and WithUnknownFields are for Watch and Check: a store holds bytes, see WithCheck")
 	case o.resets || o.lastGood != nil || o.report:
 		return errors.New("WithDeleteResets, WithLastGood and WithReport are for Watch")

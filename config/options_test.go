@@ -23,6 +23,8 @@ func TestBadOptions(t *testing.T) {
 	}{
 		"WithKeep is for NewStore": {"a", []Option{WithKeep(1)}},
 		"the path is empty":        {"a", []Option{WithLastGood("")}},
+		"WithDecoder twice":        {"a", []Option{WithDecoder(custom), WithDecoder(custom)}},
+		"the function is nil":      {"a", []Option{WithDecoder(nil)}},
 		"its own business":         {"a", []Option{WithDecoder(custom), WithUnknownFields()}},
 		"empty segment":            {"a//b", nil},
 		"bad key":                  {"a", []Option{WithKey("a/")}},

@@ -3,8 +3,6 @@ package config
 import (
 	"strings"
 
-	clientv3 "go.etcd.io/etcd/client/v3"
-
 	"etcdkit/internal/hub"
 	"etcdkit/internal/keyspace"
 	"etcdkit/internal/mirror"
@@ -24,12 +22,12 @@ type place struct {
 // prefix is what a tree's keys begin with.
 func (p place) prefix() string { return p.key + "/" }
 
-// span returns the first key and the option for a request about all that belongs to the value.
-func (p place) span() (string, clientv3.OpOption) {
+// span returns the first key of all that belongs to the value, and the one behind the last; "" if it is one key.
+func (p place) span() (key, end string) {
 	if p.tree {
-		return p.prefix(), clientv3.WithPrefix()
+		return p.prefix(), keyspace.End(p.prefix())
 	}
-	return p.key, clientv3.WithRange("")
+	return p.key, ""
 }
 
 // path returns what a key is within the value: "" for the key of a single value. It is false for a key that is none of ours:

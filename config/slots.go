@@ -26,12 +26,12 @@ func (s *Store) newest(ctx context.Context, kv *mvccpb.KeyValue) (int64, error) 
 	if kv != nil && decode(kv.Value, &h) == nil && h.Version > 0 {
 		return h.Version, nil
 	}
-	p, err := readPages(ctx, s.hub, s.line, clientv3.WithPrefix(), clientv3.WithKeysOnly())
+	p, err := readPrefix(ctx, s.hub, s.line, clientv3.WithKeysOnly())
 	if err != nil {
 		return 0, err
 	}
 	newest := int64(0)
-	for _, kv := range p.kvs {
+	for _, kv := range p.Keys {
 		if number, ok := s.number(string(kv.Key)); ok {
 			newest = max(newest, number)
 		}

@@ -2,7 +2,9 @@ package config
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
+	"strconv"
 	"unicode/utf8"
 )
 
@@ -52,6 +54,59 @@ func plain(raw []byte) (text string, ok bool) {
 		}
 	}
 	return string(raw), utf8.Valid(raw) // else encoding/json puts replacement characters in
+}
+
+// level is an object or a list on the way down to a token.
+type level struct {
+	object bool
+	named  bool // the name of the member is behind
+	seen   names
+	name   string // of the member
+	index  int    // of the element
+}
+
+// unique finds a field that is twice in one object, however deep that is. It looks at each byte once.
+func unique(doc []byte) error {
+	var path []*level
+	for i := 0; i < len(doc); i++ {
+		var in *level
+		if len(path) > 0 {
+			in = path[len(path)-1]
+		}
+		switch doc[i] {
+		case '{', '[':
+			path = append(path, &level{object: doc[i] == '{'})
+		case '}', ']':
+			path = path[:len(path)-1]
+		case ',':
+			in.named = false
+			in.index++
+		case '"':
+			end := skipString(doc, i)
+			if in != nil && in.object && !in.named {
+				in.name, in.named = unquote(doc[i:end]), true
+				if in.seen.add(in.name) {
+					return twice(path)
+				}
+			}
+			i = end - 1
+		}
+	}
+	return nil
+}
+
+// twice says which name is there a second time, and where.
+func twice(path []*level) error {
+	last := len(path) - 1
+	err := fmt.Errorf("%q is there twice", path[last].name)
+	for _, l := range slices.Backward(path[:last]) {
+		if l.object {
+			err = at(l.name, err)
+		} else {
+			err = at(strconv.Itoa(l.index), err)
+		}
+	}
+	return err
 }
 
 // skipSpace returns where the next token begins.

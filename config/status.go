@@ -13,9 +13,10 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// Instance is a process that runs a value and reports it (WithReport).
+// Instance is a Value in a process that reports it (WithReport).
 type Instance struct {
 	Lease  clientv3.LeaseID // of its session
+	ID     string           // tells it from other Values of that name in one session
 	Host   string
 	PID    int
 	Since  time.Time // when its session was opened
@@ -29,7 +30,7 @@ type Instance struct {
 	Stopped         string // why it does not follow the value any more, "" if it does
 }
 
-// Status tells who runs which revision, and who refused what, in the order of host and process. Reports go with their sessions, and are up to a
+// Status tells who runs which revision, and who refused what, in the order of host and process; two Values in one process are two. Reports go with their sessions, and are up to a
 // second behind.
 func (s *Store) Status(ctx context.Context) ([]Instance, error) {
 	if s.bad != nil {
@@ -47,18 +48,19 @@ func (s *Store) instances(ctx context.Context) ([]Instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	reports, err := readPages(ctx, s.hub, line+"/", clientv3.WithPrefix())
+	reports, err := readPrefix(ctx, s.hub, line+"/")
 	if err != nil {
 		return nil, err
 	}
-	values, _, err := s.readAll(ctx)
+	now, err := s.stands(ctx)
 	if err != nil {
 		return nil, err
 	}
-	current := digest(values)
+	current := digest(now.values)
 	var list []Instance
-	for _, kv := range reports.kvs {
-		lease, err := strconv.ParseInt(strings.TrimPrefix(string(kv.Key), line+"/"), 16, 64)
+	for _, kv := range reports.Keys {
+		session, id, _ := strings.Cut(strings.TrimPrefix(string(kv.Key), line+"/"), "/")
+		lease, err := strconv.ParseInt(session, 16, 64)
 		var r report
 		if err == nil {
 			err = json.Unmarshal(kv.Value, &r)
@@ -68,13 +70,13 @@ func (s *Store) instances(ctx context.Context) ([]Instance, error) {
 			continue
 		}
 		list = append(list, Instance{
-			Lease: clientv3.LeaseID(lease), Host: r.Who.Host, PID: r.Who.PID, Since: r.Who.Since, Labels: r.Who.Labels,
+			Lease: clientv3.LeaseID(lease), ID: id, Host: r.Who.Host, PID: r.Who.PID, Since: r.Who.Since, Labels: r.Who.Labels,
 			Revision: r.Revision, Current: r.Digest == current && r.Refused == "", Deleted: r.Deleted,
 			Refused: r.Refused, RefusedRevision: r.RefusedRevision, Stopped: r.Stopped,
 		})
 	}
 	slices.SortFunc(list, func(a, b Instance) int {
-		return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.PID, b.PID), cmp.Compare(a.Lease, b.Lease))
+		return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.PID, b.PID), cmp.Compare(a.Lease, b.Lease), cmp.Compare(a.ID, b.ID))
 	})
 	return list, nil
 }

@@ -50,16 +50,19 @@ func NewStore(s *session.Session, name string, opts ...Option) *Store {
 func (s *Store) Key() string { return s.place.key }
 
 // Get returns the value and the revision in which it was written, which is zero if there is none. A tree is one JSON document, and its
-// revision that of the read.
+// revision that of the read; it is an error if no document can tell all of it: text that is not UTF-8, or a key with text and keys below it.
 func (s *Store) Get(ctx context.Context) (value []byte, rev int64, err error) {
 	values, rev, err := s.GetAll(ctx)
 	switch {
 	case err != nil || len(values) == 0:
 		return nil, rev, err
-	case s.place.tree:
-		return newTree(values).document(), rev, nil
+	case !s.place.tree:
+		return values[""], rev, nil
 	}
-	return values[""], rev, nil
+	if value, err = newTree(values).document(); err != nil {
+		return nil, 0, s.wrap(fmt.Errorf("the tree is no JSON document: %w", err))
+	}
+	return value, rev, nil
 }
 
 // GetAll returns the values of a tree by path, as they stood at one revision, which it returns too: a write that is based on it is refused if
@@ -68,11 +71,11 @@ func (s *Store) GetAll(ctx context.Context) (values map[string][]byte, rev int64
 	if s.bad != nil {
 		return nil, 0, s.wrap(s.bad)
 	}
-	values, rev, err = s.readAll(ctx)
+	now, err := s.stands(ctx)
 	if err != nil {
 		return nil, 0, s.wrap(err)
 	}
-	return values, rev, nil
+	return now.values, now.revision, nil
 }
 
 // Put writes the value if it is at that revision: zero if there must be none, AnyRevision if it does not matter. It returns the new
@@ -90,7 +93,8 @@ func (s *Store) Put(ctx context.Context, rev int64, value []byte, opts ...PutOpt
 
 // PutAll writes several keys of a tree in one transaction, by their paths ("http/timeout"): those with nil are deleted, those that are not
 // named stay. It does so if nothing of the tree was written through a store, and nothing of these keys by anybody, after that
-// revision; zero means that the tree must be empty, AnyRevision that it does not matter. It is like Put in all else.
+// revision, which is one that GetAll or a write returned; zero means that no key stands below the tree, AnyRevision that it does not
+// matter. What etcd has compacted since counts as a conflict if some of the keys are absent. It is like Put in all else.
 func (s *Store) PutAll(ctx context.Context, rev int64, values map[string][]byte, opts ...PutOption) (int64, error) {
 	if s.bad == nil && !s.place.tree {
 		return 0, s.wrap(errors.New("a single value is written by Put; WithTree makes a tree"))
@@ -112,8 +116,11 @@ func (s *Store) Delete(ctx context.Context, rev int64, opts ...PutOption) (int64
 		}
 		delete(gone, "")
 	}
-	if len(values) == 0 && rev <= 0 {
+	switch {
+	case len(values) == 0 && rev <= 0:
 		return 0, nil
+	case len(gone) == 0: // a tree, which was to be there
+		return 0, &ConflictError{Name: s.place.name, Rev: rev, Values: values, Yours: gone}
 	}
 	return s.put(ctx, rev, gone, opts)
 }
@@ -141,24 +148,31 @@ func (s *Store) put(ctx context.Context, rev int64, values map[string][]byte, op
 	return rev, nil
 }
 
-// readAll reads the value, or the tree.
-func (s *Store) readAll(ctx context.Context) (values map[string][]byte, rev int64, err error) {
-	key, opt := s.place.span()
-	values = map[string][]byte{}
-	p, err := readPages(ctx, s.hub, key, opt)
+// standing is what stands in etcd.
+type standing struct {
+	values    map[string][]byte // by path; never nil, since that would mean that it is absent
+	revisions map[string]int64  // in which they were written
+	revision  int64             // that a write can be based on
+}
+
+// stands reads the value, or the tree.
+func (s *Store) stands(ctx context.Context) (standing, error) {
+	now := standing{values: map[string][]byte{}, revisions: map[string]int64{}}
+	key, end := s.place.span()
+	p, err := readRange(ctx, s.hub, key, end)
 	if err != nil {
-		return nil, 0, err
+		return now, err
 	}
-	for _, kv := range p.kvs {
+	for _, kv := range p.Keys {
 		if path, ok := s.place.path(string(kv.Key)); ok {
-			values[path] = slices.Clip(append([]byte{}, kv.Value...)) // never nil: that would mean that it is absent
-			rev = kv.ModRevision
+			now.values[path] = slices.Clip(append([]byte{}, kv.Value...))
+			now.revisions[path], now.revision = kv.ModRevision, kv.ModRevision
 		}
 	}
 	if s.place.tree {
-		rev = p.revision
+		now.revision = p.Revision
 	}
-	return values, rev, nil
+	return now, nil
 }
 
 // wrap puts the name of the value before an error.

@@ -96,10 +96,6 @@ func TestTreeAsDocument(t *testing.T) {
 	if err != nil || string(got) != want {
 		t.Errorf("%s, %v, want %s", got, err, want)
 	}
-	got, err = decodeTree(t, []byte(nil), "a=1", "a/b=2") // no object can have both
-	if err != nil || string(got) != `{"a":{"b":2}}` {
-		t.Errorf("%s, %v", got, err)
-	}
 	var given string
 	custom := func(data []byte, _ any) error { given = string(data); return nil }
 	if _, _, err := decoderOf(5, WithTree(), WithDecoder(custom)).decode(raw("a/b=1")); err != nil || given != `{"a":{"b":1}}` {

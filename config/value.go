@@ -48,7 +48,8 @@ func (v *Value[T]) Snapshot() Snapshot[T] {
 	return Snapshot[T]{Value: *now.value.(*T), Revision: now.revision, Stale: stale, Refused: now.err(), Deleted: now.deleted, Err: end}
 }
 
-// Changes walks from the current value, which is the first pair, to each new one, and to each update that was refused. A walk that is
+// Changes walks from the current value, which is the first pair, to each new one, to each update that was refused, and to the moments when
+// etcd falls out of reach and is in reach again (Change.StaleSince; within some 13 seconds with session.ClientConfig). A walk that is
 // slow sees several steps as one. The last pair is nil and an error: the cause of ctx's end, ErrClosed, or why the value cannot
 // be followed any more. Ranging again starts anew.
 func (v *Value[T]) Changes(ctx context.Context) iter.Seq2[*Change[T], error] {

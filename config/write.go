@@ -65,7 +65,8 @@ type base struct {
 	head    *mvccpb.KeyValue            // of the history; nil if there is none
 	found   map[string]*mvccpb.KeyValue // by path; missing if absent
 	version int64                       // the newest in the history
-	empty   bool                        // a tree without any key; known only if that was asked for
+	newest  *mvccpb.KeyValue            // of all keys below a tree, of which none is to be there: whoever wrote it; nil if there is none
+	at      int64                       // the revision of the read
 }
 
 // revision is that of the newest of the keys.
@@ -90,7 +91,7 @@ func (w *write) run(ctx context.Context) (int64, error) {
 		if err != nil {
 			return 0, err
 		}
-		if err := w.against(b); err != nil {
+		if err := w.against(ctx, b); err != nil {
 			return 0, err
 		}
 		if err := w.checked(ctx); err != nil {
@@ -112,7 +113,7 @@ func (w *write) look(ctx context.Context) (*base, error) {
 	}
 	whole := w.place.tree && w.rev == 0
 	if whole {
-		ops = append(ops, clientv3.OpGet(w.place.prefix(), clientv3.WithPrefix(), clientv3.WithCountOnly()))
+		ops = append(ops, clientv3.OpGet(w.place.prefix(), append(clientv3.WithLastRev(), clientv3.WithKeysOnly())...))
 	}
 	var resp *clientv3.TxnResponse
 	err := w.hub.Do(ctx, "config read", func(ctx context.Context) (err error) {
@@ -122,43 +123,20 @@ func (w *write) look(ctx context.Context) (*base, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &base{found: map[string]*mvccpb.KeyValue{}}
+	b := &base{found: map[string]*mvccpb.KeyValue{}, at: resp.Header.Revision}
 	for i, path := range w.paths {
 		if kvs := resp.Responses[i+1].GetResponseRange().Kvs; len(kvs) > 0 {
 			b.found[path] = kvs[0]
 		}
 	}
-	b.empty = whole && resp.Responses[len(ops)-1].GetResponseRange().Count == 0
+	if kvs := resp.Responses[len(ops)-1].GetResponseRange().Kvs; whole && len(kvs) > 0 {
+		b.newest = kvs[0]
+	}
 	if kvs := resp.Responses[0].GetResponseRange().Kvs; len(kvs) > 0 {
 		b.head = kvs[0]
 	}
 	b.version, err = w.newest(ctx, b.head)
 	return b, err
-}
-
-// against returns a conflict if what was found is not what the write is based on.
-func (w *write) against(b *base) error {
-	theirs := b.revision()
-	ok := w.rev == AnyRevision
-	switch {
-	case ok:
-	case !w.place.tree:
-		ok = theirs == w.rev
-	case w.rev == 0:
-		ok = b.empty
-		theirs = max(theirs, b.headRevision())
-	default:
-		theirs = max(theirs, b.headRevision())
-		ok = theirs <= w.rev
-	}
-	if ok {
-		return nil
-	}
-	conflict := &ConflictError{Name: w.place.name, Rev: w.rev, Theirs: theirs, Values: map[string][]byte{}, Yours: w.values}
-	for path, kv := range b.found {
-		conflict.Values[path] = append([]byte{}, kv.Value...)
-	}
-	return conflict
 }
 
 // checked asks the checks.
@@ -168,13 +146,16 @@ func (w *write) checked(ctx context.Context) error {
 	}
 	data := w.values[""]
 	if w.place.tree {
-		values, _, err := w.readAll(ctx)
+		now, err := w.stands(ctx)
 		if err != nil {
 			return err
 		}
+		values := now.values
 		maps.Copy(values, w.values)
 		maps.DeleteFunc(values, func(_ string, value []byte) bool { return value == nil })
-		data = newTree(values).document()
+		if data, err = newTree(values).document(); err != nil {
+			return fmt.Errorf("%w: %w", ErrRefused, err)
+		}
 	} else if data == nil {
 		return nil
 	}

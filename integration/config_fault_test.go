@@ -179,13 +179,14 @@ func TestConfigSeesDeletesThatItMissed(t *testing.T) {
 	mustPut(t, admin, "etcdkit/config/tree/limits/a", "1")
 	c.Compact(t)
 	c.Heal()
-	if ch := atOne.next(); !ch.Deleted || ch.New.Level != "one" {
+	fresh := func(ch *config.Change[settings]) bool { return ch.StaleSince.IsZero() }
+	if ch := atOne.until(fresh); !ch.Deleted || ch.New.Level != "one" {
 		t.Errorf("one: %+v", ch)
 	}
-	if ch := atReset.next(); !ch.Deleted || ch.New.Level != "info" {
+	if ch := atReset.until(fresh); !ch.Deleted || ch.New.Level != "info" {
 		t.Errorf("reset: %+v", ch)
 	}
-	if ch := atTree.next(); ch.Deleted || ch.New.Level != "tree" || ch.New.Timeout != time.Second || ch.New.Limits["a"] != 1 {
+	if ch := atTree.until(fresh); ch.Deleted || ch.New.Level != "tree" || ch.New.Timeout != time.Second || ch.New.Limits["a"] != 1 {
 		t.Errorf("tree: %+v", ch)
 	}
 	awaitStale(t, tree, false)
@@ -279,10 +280,10 @@ func TestConfigRefusesARewoundHistory(t *testing.T) {
 	at.next()
 	eventually(t, "the report", func() bool { return len(keys(t, client, "etcdkit/configstatus/")) == 1 })
 	rewind()
-	if err := at.end(); !errors.Is(err, config.ErrRewound) {
+	if err := at.end(); !errors.Is(err, session.ErrRewound) {
 		t.Errorf("changes ended with %v", err)
 	}
-	if snap := v.Snapshot(); snap.Value.Level != "good" || !errors.Is(snap.Err, config.ErrRewound) || snap.Stale == 0 {
+	if snap := v.Snapshot(); snap.Value.Level != "good" || !errors.Is(snap.Err, session.ErrRewound) || snap.Stale == 0 {
 		t.Errorf("after it: %+v", snap)
 	}
 	eventually(t, "a report of that", func() bool {
@@ -303,7 +304,7 @@ func TestConfigRefusesARewoundHistory(t *testing.T) {
 	at = stepsOf(t, booted)
 	at.next()
 	c.Heal()
-	if err := at.end(); !errors.Is(err, config.ErrRewound) || booted.Get().Level != "good" {
+	if err := at.end(); !errors.Is(err, session.ErrRewound) || booted.Get().Level != "good" {
 		t.Errorf("the file is of a history that is gone: %v, %+v", err, booted.Snapshot())
 	}
 	// One that starts when it can be read takes what is there.
@@ -346,7 +347,7 @@ func TestConfigStartsFromWhatWasGood(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustPut(t, client, key, `{"level":`)
-	if err := os.WriteFile(path, []byte("junk"), 0o600); err != nil {
+	if err := os.Truncate(path, 100); err != nil {
 		t.Fatal(err)
 	}
 	_, err := config.Watch(soon(t), s, "app", byDefault, config.WithLastGood(path))
@@ -356,6 +357,12 @@ func TestConfigStartsFromWhatWasGood(t *testing.T) {
 	mustPut(t, client, key, `{"level":"new"}`)
 	if v := mustWatch(t, s, "app", byDefault, config.WithLastGood(path)); v.Get().Level != "new" {
 		t.Errorf("a broken file is in the way: %+v", v.Snapshot())
+	}
+	if err := os.WriteFile(path, []byte("junk"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := config.Watch(soon(t), s, "app", byDefault, config.WithLastGood(path)); err == nil || !strings.Contains(err.Error(), "no last good file") {
+		t.Errorf("somebody else's file: %v", err)
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 	"go.etcd.io/etcd/server/v3/embed"
 
 	"etcdkit/config"
+	"etcdkit/integration/cluster"
+	"etcdkit/session"
 )
 
 // TestConfigOutlivesItsToken: the client's token expires under the watch, and before it is opened again (F13).
@@ -95,4 +97,72 @@ func TestConfigNeedsNoMoreThanItsKey(t *testing.T) {
 	mustPut(t, root, "legacy/app", "3")
 	eventually(t, "a change", func() bool { return v.Get() == 3 })
 	awaitStale(t, v, false)
+}
+
+// TestConfigPermissionsOfTheDocs: the roles for settings in docs/permissions.md are each enough for what they are for, and for no more.
+func TestConfigPermissionsOfTheDocs(t *testing.T) {
+	t.Parallel()
+	c := cluster.New(t, 1)
+	admin := c.Admin()
+	read, write, both := clientv3.PermissionType(clientv3.PermRead), clientv3.PermissionType(clientv3.PermWrite), clientv3.PermissionType(clientv3.PermReadWrite)
+	type grant struct {
+		prefix string
+		kind   clientv3.PermissionType
+	}
+	for user, grants := range map[string][]grant{
+		"root":     nil,
+		"api":      {{"etcdkit/config/app/", read}, {"etcdkit/configstatus/app/api/@/", write}, {"etcdkit/session/", both}},
+		"follower": {{"etcdkit/config/app/", read}},
+		"operator": {{"etcdkit/config/app/", both}, {"etcdkit/confighistory/app/", both}, {"etcdkit/configstatus/app/", read}},
+	} {
+		_, err := admin.UserAdd(t.Context(), user, "secret")
+		_, roleErr := admin.RoleAdd(t.Context(), user)
+		_, grantErr := admin.UserGrantRole(t.Context(), user, user)
+		err = errors.Join(err, roleErr, grantErr)
+		for _, g := range grants {
+			_, grantErr := admin.RoleGrantPermission(t.Context(), user, g.prefix, clientv3.GetPrefixRangeEnd(g.prefix), g.kind)
+			err = errors.Join(err, grantErr)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := admin.AuthEnable(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	as := func(user string) *session.Session {
+		return open(t, c.Client(t, func(cfg *clientv3.Config) { cfg.Username, cfg.Password = user, "secret" }), "etcdkit")
+	}
+	api, follower, operator := as("api"), as("follower"), as("operator")
+	st := config.NewStore(operator, "app/api")
+	reported := mustWatch(t, api, "app/api", 0, config.WithReport())
+	followed := mustWatch(t, follower, "app/api", 0, config.WithReport()) // which it may not, and goes without
+	first := mustStore(t, st, 0, "1")
+	mustStore(t, st, first, "2")
+	if _, err := st.Rollback(soon(t), 1); err != nil {
+		t.Error(err)
+	}
+	eventually(t, "both follow", func() bool { return reported.Get() == 1 && followed.Get() == 1 })
+	eventually(t, "one report", func() bool {
+		list, err := st.Status(soon(t))
+		return err == nil && len(list) == 1 && list[0].Current
+	})
+	if list, err := config.List(soon(t), operator, "app"); err != nil || len(list) != 1 {
+		t.Errorf("List = %v, %v", list, err)
+	}
+	if err := reported.Close(); err != nil {
+		t.Error(err)
+	}
+	if list, err := st.Status(soon(t)); err != nil || len(list) != 0 {
+		t.Errorf("after Close: %v, %v", list, err)
+	}
+	_, putErr := config.NewStore(api, "app/api").Put(soon(t), config.AnyRevision, []byte("3"))
+	_, historyErr := config.NewStore(follower, "app/api").History(soon(t))
+	_, otherErr := config.Watch(soon(t), operator, "other/api", 0)
+	_, listErr := config.List(soon(t), operator, "")
+	for what, err := range map[string]error{"Put": putErr, "History": historyErr, "Watch": otherErr, "List": listErr} {
+		if !errors.Is(err, rpctypes.ErrPermissionDenied) {
+			t.Errorf("%s without the right: %v", what, err)
+		}
+	}
 }

@@ -2,10 +2,12 @@ package koanfkit_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"log"
+	"log/slog"
 	"os"
 	"os/exec"
 	"strings"
@@ -70,10 +72,13 @@ func Example() {
 		log.Fatal(err)
 	}
 	defer client.Close()
-	s := session.New(client)
+	logger := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	s := session.New(client, session.WithLogger(logger)) // it logs refusals, and what is the matter with etcd
 	defer s.Close(ctx)
 
-	layer, err := koanfkit.Provider(ctx, s, "app/api", koanfkit.WithCheck(config.Check(Settings{})))
+	layer, err := koanfkit.Provider(ctx, s, "app/api",
+		config.WithReport(), // "etcdkit config status app/api" shows what this process runs, and what it refused
+		config.WithDecoder(koanfkit.Checked(json.Unmarshal, config.Check(Settings{}))))
 	if err != nil {
 		log.Fatal(err)
 	}

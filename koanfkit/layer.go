@@ -32,21 +32,30 @@ func Provider(ctx context.Context, s *session.Session, name string, opts ...conf
 	return &Layer{name: name, value: v, read: v.Snapshot().Revision}, nil
 }
 
-// WithCheck refuses an update that check refuses: config.Check makes one from the type of the settings. It decodes JSON, and so takes the
-// place of config.WithDecoder.
-func WithCheck(check func(data []byte) error) config.Option {
-	return config.WithDecoder(func(data []byte, v any) error {
-		if err := check(data); err != nil {
-			return err
+// Checked returns a decoder that refuses what one of the checks refuses, and else does what decode does: json.Unmarshal, yaml.Unmarshal or
+// the like. It is for config.WithDecoder. A check gets what decode gets, of a tree its document; config.Check makes one from the type
+// of the settings, which with another format than JSON needs its decoder too:
+//
+//	config.WithDecoder(koanfkit.Checked(json.Unmarshal, config.Check(Settings{})))
+//	config.WithDecoder(koanfkit.Checked(yaml.Unmarshal, config.Check(Settings{}, config.WithDecoder(yaml.Unmarshal))))
+//
+// A check is asked each time that the value changes, by the goroutine that follows it: it must not wait.
+func Checked(decode func(data []byte, v any) error, checks ...func(data []byte) error) func(data []byte, v any) error {
+	return func(data []byte, v any) error {
+		for _, check := range checks {
+			if err := check(data); err != nil {
+				return err
+			}
 		}
-		return json.Unmarshal(data, v)
-	})
+		return decode(data, v)
+	}
 }
 
 // Read returns what stands in etcd, or what was last good there.
 func (l *Layer) Read() (map[string]any, error) { return clone(l.take()), nil }
 
-// ReadBytes returns the same as JSON, for a parser.
+// ReadBytes returns the same as one JSON object, for a parser: the keys of a tree are its fields, "http/port" that of the object "http". It
+// fails only where a decoder made something that JSON has no words for.
 func (l *Layer) ReadBytes() ([]byte, error) { return json.Marshal(clone(l.take())) }
 
 func (l *Layer) take() map[string]any {
@@ -85,6 +94,12 @@ func cloned(v any) any {
 		c := make(map[string]any, len(v))
 		for key, entry := range v {
 			c[fmt.Sprint(key)] = cloned(entry)
+		}
+		return c
+	case []map[string]any: // of TOML
+		c := make([]any, len(v))
+		for i, element := range v {
+			c[i] = cloned(element)
 		}
 		return c
 	case []any:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"etcdkit/config"
@@ -17,19 +18,14 @@ var (
 	ErrWatched = errors.New("is watched already")
 )
 
-// glance is how often a watch looks whether the value is stale.
-const glance = time.Second
+// change is what a callback is told.
+type change = config.Change[map[string]any]
 
-// watch is the owner of the goroutines that serve one callback.
+// watch is the owner of the goroutine that serves one callback.
 type watch struct {
 	cancel context.CancelFunc
 	group  sync.WaitGroup
-}
-
-// pair is one of config.Value.Changes.
-type pair struct {
-	change *config.Change[map[string]any]
-	err    error
+	ended  atomic.Bool // by an error, after the last call
 }
 
 // Watch calls cb from now on, until Unwatch, Close, or an error that ends it; see the package's doc for when, and with what. There can be
@@ -40,16 +36,18 @@ func (l *Layer) Watch(cb func(event any, err error)) error {
 	switch {
 	case l.closed:
 		return l.wrap(config.ErrClosed)
-	case l.watch != nil:
+	case l.watch != nil && !l.watch.ended.Load():
 		return l.wrap(ErrWatched)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &watch{cancel: cancel}
 	l.watch = w
-	pairs := make(chan pair)
 	read := l.read
-	w.group.Go(func() { l.follow(ctx, pairs) })
-	w.group.Go(func() { l.tell(ctx, pairs, read, cb) })
+	w.group.Go(func() {
+		l.tell(ctx, read, cb)
+		cancel()
+		w.ended.Store(true)
+	})
 	return nil
 }
 
@@ -72,60 +70,42 @@ func (l *Layer) Unwatch() error {
 	return nil
 }
 
-// follow hands the changes over. While a callback is under way it waits, and config makes one change of what comes meanwhile.
-func (l *Layer) follow(ctx context.Context, pairs chan<- pair) {
+// tell is the goroutine that calls. While a call is under way, config makes one change of what comes. The first change is the state as it
+// is: it is told if it is not that of the revision that was read.
+func (l *Layer) tell(ctx context.Context, read int64, cb func(event any, err error)) {
+	first, last := true, new(change)
 	for ch, err := range l.value.Changes(ctx) {
-		select {
-		case pairs <- pair{ch, err}:
-		case <-ctx.Done():
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			cb(nil, err) // it has the name in it
 			return
 		}
-	}
-}
-
-// tell is the one goroutine that calls. The first change is the state as it is: it is told if it is not that of the revision that was read.
-func (l *Layer) tell(ctx context.Context, pairs <-chan pair, read int64, cb func(event any, err error)) {
-	tick := time.NewTicker(glance)
-	defer tick.Stop()
-	first, told := true, false
-	for {
-		select {
-		case p := <-pairs:
-			if ctx.Err() != nil {
-				return
-			}
-			if p.err != nil {
-				cb(nil, p.err) // it has the name in it
-				return
-			}
-			if first && l.isUnread(p.change, read) || !first && isNews(p.change) {
-				cb(p.change, nil)
-			}
-			if p.change.Refused != nil {
-				cb(nil, l.wrap(p.change.Refused))
-			}
-			first = false
-		case <-tick.C:
-			stale := l.value.Stale()
-			if stale > 0 && !told && ctx.Err() == nil {
-				cb(nil, l.wrap(fmt.Errorf("%w for %v", ErrStale, stale.Round(time.Millisecond))))
-			}
-			told = stale > 0
-		case <-ctx.Done():
-			return
+		if first && l.isUnread(ch, read) || !first && isNews(last, ch) {
+			cb(ch, nil)
 		}
+		if ch.Refused != nil && (last.Refused == nil || ch.Revision != last.Revision) {
+			cb(nil, l.wrap(ch.Refused))
+		}
+		if last.StaleSince.IsZero() && !ch.StaleSince.IsZero() {
+			cb(nil, l.wrap(fmt.Errorf("%w since %s", ErrStale, ch.StaleSince.Format(time.RFC3339))))
+		}
+		first, last = false, ch
 	}
 }
 
 // isUnread tells whether the first change has another value than the one that was read at that revision.
-func (l *Layer) isUnread(ch *config.Change[map[string]any], read int64) bool {
+func (l *Layer) isUnread(ch *change, read int64) bool {
 	if ch.Refused == nil {
 		return ch.Revision != read
 	}
 	return l.value.Snapshot().Revision != read // the revision of the change is the one that was refused
 }
 
-// isNews tells whether there is more in a change than a refusal.
-func isNews(ch *config.Change[map[string]any]) bool { return ch.Refused == nil || len(ch.Fields) > 0 }
+// isNews tells whether there is more in a change than a refusal, or how fresh the value is.
+func isNews(last, ch *change) bool {
+	return len(ch.Fields) > 0 || ch.Refused == nil && (ch.Revision != last.Revision || ch.Deleted != last.Deleted || last.Refused != nil)
+}
 
 func (l *Layer) wrap(err error) error { return fmt.Errorf("koanfkit: config %q: %w", l.name, err) }

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"etcdkit/internal/keyspace"
+	"etcdkit/internal/mirror"
 	"etcdkit/internal/retry"
 )
 
@@ -16,6 +17,9 @@ var (
 	ErrReleased = errors.New("released")
 	// ErrUncertain says that a request may have happened, or may still happen: no answer to it was seen.
 	ErrUncertain = retry.ErrUncertain
+	// ErrRewound says that the history of the cluster is not the one that was followed: it was restored from a backup, or another cluster
+	// answers. What was read before stays as it was, and is not followed any more: whoever means to go on with what etcd has now begins anew.
+	ErrRewound = mirror.ErrRewound
 	// ErrBadName says that a name, a prefix or a key cannot be used.
 	ErrBadName = keyspace.ErrBadName
 )

@@ -65,6 +65,7 @@ func TestWrongPasswordAndNoPermission(t *testing.T) {
 		{"config get", []string{"--user", "ann:annpw", "config", "get", "a"}, statusFailed, []string{`config "a"`, "permission denied"}},
 		{"config put", []string{"--user", "ann:annpw", "config", "put", "a", "--value", "1"}, statusFailed, []string{`config "a"`, "permission denied"}},
 		{"config edit", []string{"--user", "ann:annpw", "config", "edit", "a"}, statusFailed, []string{`config "a"`, "permission denied"}},
+		{"config del", []string{"--user", "ann:annpw", "config", "del", "a"}, statusFailed, []string{`config "a"`, "permission denied"}},
 		{"config ls", []string{"--user", "ann:annpw", "config", "ls"}, statusFailed, []string{"config", "permission denied"}},
 		{"config history", []string{"--user", "ann:annpw", "config", "history", "a"}, statusFailed, []string{`config "a"`, "permission denied"}},
 		{"config rollback", []string{"--user", "ann:annpw", "config", "rollback", "a", "1"}, statusFailed, []string{`config "a"`, "permission denied"}},

@@ -37,13 +37,14 @@ No command here knows which values a program accepts. One that refuses a value g
   etcdkit config edit app/api
   etcdkit config status app/api
   etcdkit config history app/api
-  etcdkit config rollback app/api 3`,
+  etcdkit config rollback app/api 3
+  etcdkit config del app/api`,
 		Args: cobra.NoArgs,
 		RunE: helpOnly,
 	}
 	c.addFlags(cmd, "values")
-	cmd.AddCommand(newConfigGet(c), newConfigPut(c), newConfigEdit(c), newConfigList(c), newConfigHistory(c), newConfigDiff(c),
-		newConfigRollback(c), newConfigStatus(c), newConfigWatch(c))
+	cmd.AddCommand(newConfigGet(c), newConfigPut(c), newConfigEdit(c), newConfigDel(c), newConfigList(c), newConfigHistory(c),
+		newConfigDiff(c), newConfigRollback(c), newConfigStatus(c), newConfigWatch(c))
 	return cmd
 }
 
@@ -61,9 +62,13 @@ const (
 )
 
 func (w *spot) addFlags(cmd *cobra.Command) {
-	flags := cmd.Flags()
-	flags.BoolVar(&w.tree, treeFlag, false, "NAME is a tree: all keys below it, as with config.WithTree")
-	flags.StringVar(&w.key, atKeyFlag, "", "the value stands at this exact `key` in etcd, as with config.WithKey; its history is under NAME all the same")
+	w.addTree(cmd)
+	cmd.Flags().StringVar(&w.key, atKeyFlag, "", "the value stands at this exact `key` in etcd, as with config.WithKey; its history is under NAME all the same")
+}
+
+// addTree is for what only looks at the history, which is under NAME wherever the value stands.
+func (w *spot) addTree(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&w.tree, treeFlag, false, "NAME is a tree: all keys below it, as with config.WithTree")
 }
 
 // store is where NAME is written. Whether a key was given counts, not whether it is any good: that is found at the first call.
@@ -82,6 +87,8 @@ func (w *spot) options(cmd *cobra.Command) []config.Option {
 	return opts
 }
 
+const commentFlag = "comment"
+
 // remark is flags with what the history says of a write.
 type remark struct {
 	author, comment string
@@ -90,17 +97,17 @@ type remark struct {
 func (r *remark) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&r.author, "author", "", "who the history says wrote it; user@host unless told otherwise")
-	flags.StringVar(&r.comment, "comment", "", "what the history says of it")
+	flags.StringVar(&r.comment, commentFlag, "", "what the history says of it")
 	bindVariables(flags, "author", ourVariables)
 }
 
-func (r *remark) options() []config.PutOption {
+func (r *remark) options(cmd *cobra.Command) []config.PutOption {
 	author := r.author
 	if author == "" {
 		author = self()
 	}
 	opts := []config.PutOption{config.WithAuthor(author)}
-	if r.comment != "" { // a rollback has one of its own
+	if cmd.Flags().Changed(commentFlag) { // a rollback has one of its own
 		opts = append(opts, config.WithComment(r.comment))
 	}
 	return opts

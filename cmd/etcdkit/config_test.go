@@ -110,7 +110,7 @@ func TestConfigTree(t *testing.T) {
 		t.Errorf("get: %q", got)
 	}
 	stdout, stderr, status := etcdkit(t, tree("put", "--revision", fmt.Sprint(read.Revision), "--value", `{"http/timeout":"8s"}`)...)
-	if status != statusConflict || stdout != "" || !strings.HasPrefix(stderr, "etcdkit: theirs, http/timeout:\n\"7s\"\netcdkit: ") {
+	if status != statusConflict || stdout != "" || !strings.HasPrefix(stderr, "etcdkit: theirs, http/retries: it is not there any more\netcdkit: theirs, http/timeout:\n\"7s\"\netcdkit: ") {
 		t.Errorf("conflict: status %d, %q, %q", status, stdout, stderr)
 	}
 	if got, want := succeed(t, tree("diff")...), "http/retries:\n-3\nhttp/timeout:\n-\"5s\"\n+\"7s\"\n"; got != want {

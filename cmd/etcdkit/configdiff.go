@@ -25,7 +25,7 @@ Of a tree it tells of the keys that versions of the tree wrote. Nothing is print
 		Example: `  etcdkit config diff app/api
   etcdkit config diff app/api 3
   etcdkit config diff app/api 3 5`,
-		Args:              atLeast(1, configName, "version A", "version B"),
+		Args:              cobra.MatchAll(atLeast(1, configName, "version A", "version B"), onlyWithWhatStands),
 		ValidArgsFunction: c.completeVersions(&where, 2),
 	}
 	where.addFlags(cmd)
@@ -43,6 +43,14 @@ Of a tree it tells of the keys that versions of the tree wrote. Nothing is print
 		})
 	}
 	return cmd
+}
+
+// onlyWithWhatStands refuses --at-key where nothing is read but the history.
+func onlyWithWhatStands(cmd *cobra.Command, args []string) error {
+	if cmd.Flags().Changed(atKeyFlag) && len(args) != 2 {
+		return fmt.Errorf("--%s is for NAME A, which compares with what stands there: two versions are under NAME wherever that is", atKeyFlag)
+	}
+	return nil
 }
 
 // parseVersion reads the number of a version.
@@ -76,7 +84,9 @@ func (c *configs) diff(ctx context.Context, cmd *cobra.Command, st *config.Store
 		}
 		result.To = all[0].Number
 		if len(all) == 1 {
-			result.Diff = firstDiff(all[0])
+			if result.Diff, err = firstDiff(all[0]); err != nil {
+				return fmt.Errorf("config %q: %w", name, err)
+			}
 			break
 		}
 		result.From = all[1].Number
@@ -86,16 +96,21 @@ func (c *configs) diff(ctx context.Context, cmd *cobra.Command, st *config.Store
 			return err
 		}
 	}
-	return c.print(cmd, result, func() error { return printLines(cmd.OutOrStdout(), result.Diff) })
+	text := result.Diff
+	result.Diff = spellOut(text)
+	return c.print(cmd, result, func() error { return printLines(cmd.OutOrStdout(), text) })
 }
 
 // firstDiff tells what the only version did.
-func firstDiff(v config.Version) string {
+func firstDiff(v config.Version) (string, error) {
 	from, to := map[string][]byte{}, map[string][]byte{}
 	for _, e := range v.Edits {
+		if e.Unknown {
+			return "", fmt.Errorf("what stood there before version %d is not known", v.Number)
+		}
 		from[e.Path], to[e.Path] = e.Before, e.After
 	}
-	return differences(from, to)
+	return differences(from, to), nil
 }
 
 // differences tells how the values under the paths of a write become others.

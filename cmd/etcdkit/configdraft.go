@@ -47,12 +47,15 @@ func (d *draft) keep(first []byte) string {
 }
 
 // edit runs the user's editor on it. Signals are the editor's meanwhile: those that are typed are for what is on the screen, and
-// one that asks to end does so when the editor has ended.
-func (d *draft) edit(cmd *cobra.Command, p *post) error {
+// one that asks to end does so when the editor has ended. It gets the terminal, if there is one, and not what comes in a pipe.
+func (d *draft) edit(cmd *cobra.Command, p *post, terminal *os.File) error {
 	editor := cmp.Or(os.Getenv("VISUAL"), os.Getenv("EDITOR"), "vi")
 	// As git does: what they hold may have arguments. The shell makes room for it, so that signals reach the editor and no other.
 	run := exec.Command("sh", "-c", "exec "+editor+` "$1"`, "sh", d.path)
 	run.Stdin, run.Stdout, run.Stderr = cmd.InOrStdin(), cmd.ErrOrStderr(), cmd.ErrOrStderr()
+	if terminal != nil {
+		run.Stdin = terminal
+	}
 	p.toCommand()
 	defer p.toUs()
 	c, err := start(run)

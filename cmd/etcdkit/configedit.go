@@ -3,9 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"maps"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -22,11 +21,12 @@ type configEdit struct {
 	remark remark
 	yes    bool
 
-	post  *post
-	name  string
-	old   content
-	shown []byte // the text that the editor was given at first
-	draft *draft
+	post     *post
+	terminal *os.File // nil if there is none
+	name     string
+	old      content
+	shown    []byte // the text that the editor was given at first
+	draft    *draft
 }
 
 func newConfigEdit(c *configs) *cobra.Command {
@@ -38,13 +38,17 @@ func newConfigEdit(c *configs) *cobra.Command {
 as YAML, whose comments are not kept. If there is no value yet, you begin with an empty object.
 
 A text with an error in it is told so and, if you like, opened again. Then the changes are shown, and written if you
-agree; --yes does not ask, neither here nor after an error. If nothing changed, nothing is written.
+agree; --yes does not ask, neither here nor after an error. You are asked at the terminal, also where standard input is something
+else, and where there is none the edit ends. If nothing changed, nothing is written, and the status is 0; nor is anything if you leave
+the text empty, or if the editor fails, and the status is 1.
 
 If somebody else wrote meanwhile, nothing is written either: the difference between theirs and yours is shown, and the
 status is 4. Your text is kept then, and whenever it was not written, in a file that is named and that only you
 can read.
 
-With --tree you edit an object whose fields are the keys of the tree: a field that you take out is a key that is deleted.`,
+With --tree you edit an object whose fields are the keys of the tree: a field that you take out is a key that is deleted.
+
+What is not UTF-8 cannot be edited: "etcdkit config put" replaces it.`,
 		Example: `  etcdkit config edit app/api
   etcdkit config edit app/api --format yaml --comment "slower, for the migration"
   EDITOR="code --wait" etcdkit config edit --tree app/api`,
@@ -66,6 +70,7 @@ func (e *configEdit) run() error {
 	e.post = openPost(e.cmd.Context()) // a signal must not leave the text behind without a word
 	defer e.post.close()
 	e.cmd.SetContext(e.post.ctx)
+	e.terminal = terminalOf(e.cmd)
 	if err := e.open(); err != nil {
 		return err
 	}
@@ -88,11 +93,7 @@ func (e *configEdit) open() error {
 	if err != nil {
 		return err
 	}
-	value := e.where.whole(e.old.values)
-	if !e.old.there() {
-		value = []byte("{}")
-	}
-	if e.shown, err = e.as.spell(value); err != nil {
+	if e.shown, err = e.first(); err != nil {
 		return fmt.Errorf("config %q: %w", e.name, err)
 	}
 	if e.draft, err = newDraft(e.as.of(""), e.shown); err != nil {
@@ -101,10 +102,28 @@ func (e *configEdit) open() error {
 	return nil
 }
 
+// first is the text that there is to edit. JSON with an error in it is one too: here it can be mended.
+func (e *configEdit) first() ([]byte, error) {
+	if e.where.tree {
+		if err := checkText(e.old.values); err != nil {
+			return nil, err
+		}
+	}
+	value := e.where.whole(e.old.values)
+	if !e.old.there() {
+		value = []byte("{}")
+	}
+	as := e.as.of("")
+	if as == formatJSON && notUTF8(value) < 0 {
+		return append(pretty(value), '\n'), nil
+	}
+	return as.spell(value)
+}
+
 // edit edits until there is something that can be written, and writes it.
 func (e *configEdit) edit() error {
 	for {
-		if err := e.draft.edit(e.cmd, e.post); err != nil {
+		if err := e.draft.edit(e.cmd, e.post, e.terminal); err != nil {
 			return fmt.Errorf("edit %q: %w", e.name, err)
 		}
 		text, err := e.draft.read()
@@ -122,6 +141,10 @@ func (e *configEdit) edit() error {
 func (e *configEdit) judge(text []byte) (again bool, err error) {
 	if bytes.Equal(text, e.shown) {
 		return false, e.unchanged()
+	}
+	if len(bytes.TrimSpace(text)) == 0 { // which is how to think better of it
+		e.shown = text // there is nothing to keep
+		return false, fmt.Errorf("edit %q: nothing was written, since the text is empty", e.name)
 	}
 	to, err := e.changes(text)
 	if err != nil {
@@ -155,59 +178,9 @@ func (e *configEdit) judge(text []byte) (again bool, err error) {
 
 // ask puts a question to the user.
 func (e *configEdit) ask(text string) (string, error) {
-	answer, err := question(e.post.ctx, e.cmd, text)
+	answer, err := question(e.post.ctx, e.cmd, e.terminal, text)
 	if err != nil {
 		return "", fmt.Errorf("edit %q: %w", e.name, err)
 	}
 	return answer, nil
-}
-
-func (e *configEdit) unchanged() error { return e.printWritten(e.cmd, "unchanged", e.old.rev) }
-
-// changes returns what a text changes.
-func (e *configEdit) changes(text []byte) (content, error) {
-	value, _, err := e.as.parse(text)
-	if err != nil {
-		return content{}, err
-	}
-	values, err := e.where.split(value)
-	if err != nil {
-		return content{}, err
-	}
-	before := e.old.values
-	if e.where.tree { // what was shown of text without quotes is JSON
-		if before, err = paths(document(before)); err != nil {
-			return content{}, err
-		}
-	}
-	for path, value := range before {
-		switch after, ok := values[path]; {
-		case !ok:
-			values[path] = nil
-		case sameJSON(value, after):
-			delete(values, path)
-		}
-	}
-	maps.DeleteFunc(values, func(path string, value []byte) bool { return value == nil && before[path] == nil })
-	return content{values, e.old.rev}, nil
-}
-
-func (e *configEdit) write(to content) error {
-	var rev int64
-	err := e.look(e.cmd, func(ctx context.Context, s *session.Session) (err error) {
-		rev, err = e.where.write(ctx, e.where.store(e.cmd, s, e.name), to, e.remark.options())
-		return err
-	})
-	var conflict *config.ConflictError
-	switch {
-	case errors.As(err, &conflict):
-		notef(e.cmd, "from theirs (-) to yours (+):")
-		if err := printLines(e.cmd.ErrOrStderr(), differences(conflict.Values, conflict.Yours)); err != nil {
-			return err
-		}
-		return &statusError{statusConflict, err}
-	case err != nil:
-		return err
-	}
-	return e.printWritten(e.cmd, "written", rev)
 }

@@ -1,7 +1,10 @@
+//go:build linux
+
 package main
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 )
@@ -106,7 +109,7 @@ func TestConfigEditOfABadText(t *testing.T) {
 		case "n":
 			e.say("N")
 		case "end":
-			if err := e.stdin.Close(); err != nil {
+			if _, err := io.WriteString(e.stdin, "\x04"); err != nil { // Ctrl-D
 				t.Fatal(err)
 			}
 		}
@@ -128,5 +131,66 @@ func TestConfigEditIsNotWrittenUnlessAgreed(t *testing.T) {
 	e.ends(statusFailed, `{"x": `)
 	if value, _ := stands(t, t.Name(), "asked"); value != `{"x":1}` || e.out.all() != "" {
 		t.Errorf("wrote %q, printed %q", value, e.out.all())
+	}
+}
+
+// TestConfigEditOfAnEmptyText: who thinks better of it leaves nothing behind.
+func TestConfigEditOfAnEmptyText(t *testing.T) {
+	t.Parallel()
+	putForEdit(t, "empty", `{"x":1}`)
+	for _, args := range [][]string{{"empty"}, {"empty", "--yes"}, {"empty", "--format", "yaml"}} {
+		e := startEdit(t, `printf ' \n' >"$1"`, args...)
+		e.ends(statusFailed, "")
+		if want := "etcdkit: edit \"empty\": nothing was written, since the text is empty\n"; e.err.all() != want {
+			t.Errorf("%v: it says %q", args, e.err.all())
+		}
+	}
+	if value, _ := stands(t, t.Name(), "empty"); value != `{"x":1}` {
+		t.Errorf("%s stands there", value)
+	}
+}
+
+// TestConfigEditAsksATerminalAlone: what comes in a pipe is no answer, and what was edited is kept.
+func TestConfigEditAsksATerminalAlone(t *testing.T) {
+	t.Parallel()
+	putForEdit(t, "pipe", `{"x":1}`)
+	for script, says := range map[string]string{
+		`sed -i s/1/2/ "$1"`:           `+  "x": 2`,
+		`printf '{"x":2,"x":3}' >"$1"`: `bad JSON at line 1, column 10: "x" is there twice`,
+		`printf '{"x":"2\377"}' >"$1"`: "bad text at line 1, column 8: it is not UTF-8",
+	} {
+		e := startEditAt(t, nil, script, "pipe")
+		e.say("y")
+		e.awaitNote(says)
+		e.ends(statusFailed, "2")
+		if !strings.Contains(e.err.all(), "there is no terminal to ask at: give --yes") || strings.Contains(e.err.all(), "[") {
+			t.Errorf("it says %q", e.err.all())
+		}
+	}
+	if value, _ := stands(t, t.Name(), "pipe"); value != `{"x":1}` {
+		t.Errorf("%s stands there", value)
+	}
+}
+
+// TestConfigEditOfBytes: an editor would spoil them.
+func TestConfigEditOfBytes(t *testing.T) {
+	t.Parallel()
+	prefix := ownPrefix(t)
+	for key, value := range map[string]string{"bytes": "\xff\xfe", "string": "{\"x\":\"\xff\"}", "wood/text": "1", "wood/bytes": "\xff"} {
+		if _, err := shared.client.Put(t.Context(), prefix+"/config/"+key, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for want, args := range map[string][]string{
+		`config "bytes": it is not UTF-8, and cannot be shown as JSON`:           {"bytes"},
+		`config "bytes": it is not UTF-8, and cannot be shown as YAML`:           {"bytes", "--format", "yaml"},
+		`config "string": it is not UTF-8, and cannot be shown as JSON`:          {"string"},
+		`config "wood": the key bytes is not UTF-8, and cannot be shown as text`: {"--tree", "wood"},
+	} {
+		e := startEdit(t, `echo spoilt >"$1"`, args...)
+		e.ends(statusFailed, "")
+		if e.err.all() != "etcdkit: "+want+"\n" {
+			t.Errorf("%v: it says %q", args, e.err.all())
+		}
 	}
 }

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -53,6 +55,27 @@ func TestConfigEditOfATree(t *testing.T) {
 	}
 }
 
+// TestConfigEditOfATreeConflictsWithAnotherKey: what they wrote is shown, also where you did not touch it.
+func TestConfigEditOfATreeConflictsWithAnotherKey(t *testing.T) {
+	t.Parallel()
+	succeed(t, "config", "put", "--prefix", ownPrefix(t), "--tree", "wood", "--value", `{"a":1,"b":2,"c":3}`)
+	e := startEdit(t, `etcdkit config put --tree wood --value '{"b":{"x":6},"c":null}' >/dev/null; sed -i 's/"a": 1/"a": 5/' "$1"`, "--tree", "wood", "--yes")
+	e.ends(statusConflict, `"a": 5`)
+	e.awaitNote("theirs, b:")
+	for _, line := range []string{
+		"{", `  "x": 6`, "}", "etcdkit: theirs, c: it is not there any more",
+		"etcdkit: from theirs (-) to yours (+):", "a:", "-1", "+5",
+	} {
+		if got := e.awaitNote(""); got != line {
+			t.Errorf("it says %q, want %q", got, line)
+		}
+	}
+	got := succeed(t, "config", "get", "--prefix", t.Name(), "--tree", "wood")
+	if want := "KEY  VALUE\na    1\nb    {\"x\":6}\n"; got != want {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestConfigEditWithABadEditor(t *testing.T) {
 	t.Parallel()
 	putForEdit(t, "editor", `{}`)
@@ -63,7 +86,12 @@ func TestConfigEditWithABadEditor(t *testing.T) {
 			t.Errorf("it says %q", e.err.all())
 		}
 	}
-	p := launch(t, []string{"VISUAL=no-such-editor", "EDITOR=true"}, "config", "edit", "--prefix", t.Name(), "editor")
+	// An editor may have arguments, and VISUAL comes before EDITOR.
+	p := launch(t, []string{"VISUAL=sed -i -e 's/{}/{ }/'", "EDITOR=false"}, "config", "edit", "--prefix", t.Name(), "editor")
+	if status := p.wait(); status != 0 || !strings.HasPrefix(p.out.all(), "unchanged, ") {
+		t.Errorf("status %d, %q", status, p.err.all())
+	}
+	p = launch(t, []string{"VISUAL=no-such-editor", "EDITOR=true"}, "config", "edit", "--prefix", t.Name(), "editor")
 	if status := p.wait(); status != statusFailed || !strings.Contains(p.err.all(), `editor "no-such-editor" ended with status 127`) {
 		t.Errorf("status %d, %q", status, p.err.all())
 	}

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -14,8 +16,20 @@ type editing struct {
 	temp string // where drafts are
 }
 
-// startEdit edits a value under the prefix of the test. In the script, etcdkit is the command itself.
+// startEdit edits a value under the prefix of the test, with a terminal to answer at. In the script, etcdkit is the command itself.
 func startEdit(t *testing.T, script string, args ...string) editing {
+	t.Helper()
+	master, slave := openTerminal(t)
+	e := startEditAt(t, slave, script, args...)
+	if err := slave.Close(); err != nil {
+		t.Fatal(err)
+	}
+	e.stdin = master
+	return e
+}
+
+// startEditAt edits with that standard input; nil is a pipe.
+func startEditAt(t *testing.T, stdin *os.File, script string, args ...string) editing {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -30,7 +44,7 @@ func startEdit(t *testing.T, script string, args ...string) editing {
 		t.Fatal(err)
 	}
 	env := []string{"VISUAL=", "EDITOR='" + editor + "'", "TMPDIR=" + temp, "PATH=" + dir + ":" + os.Getenv("PATH"), "ETCDKIT_PREFIX=" + t.Name(), "DIR=" + dir}
-	return editing{launch(t, env, append([]string{"config", "edit"}, args...)...), temp}
+	return editing{launchWith(t, stdin, env, append([]string{"config", "edit"}, args...)...), temp}
 }
 
 // ends checks how it ends, and what is left: nothing, or a text of that kind.

@@ -145,4 +145,9 @@ func TestConfigWatchTellsWhatIsNotCertain(t *testing.T) {
 			seen += p.await("") + "\n"
 		}
 	}
+	for _, p := range []*process{plain, coded} { // the outage alone is no change of the value
+		if out := p.out.all(); strings.Count(out, "\n") != 4 {
+			t.Errorf("it printed\n%s", out)
+		}
+	}
 }

@@ -25,7 +25,9 @@ With --tree, print a line for each key of the tree, or with --format one object 
 "etcdkit config put --tree" takes.
 
 With -o json, "revision" is what --revision of "etcdkit config put" takes: in which the value was written, of a tree in which
-it was read. Where there is no value there is no "value". A value that is not JSON stands in "value_text".`,
+it was read. Where there is no value there is no "value". A value that is not JSON stands in "value_text", and one that is
+not even UTF-8 coded in "value_base64"; of a tree, such keys stand in "keys_base64" and not in "value". Only without -o and
+--format, and not on a terminal, is such a value printed as it is.`,
 		Example: `  etcdkit config get app/api
   etcdkit config get app/api --format yaml >api.yaml
   etcdkit config get --tree app/api --format json
@@ -60,9 +62,17 @@ func (c *configs) printContent(cmd *cobra.Command, where *spot, as format, name 
 		Name     string `json:"name"`
 		Revision int64  `json:"revision"`
 		jsonValue
+		KeysBase64 map[string][]byte `json:"keys_base64,omitempty"`
 	}{Name: name, Revision: is.rev}
-	if is.there() {
-		result.jsonValue = describeJSON(where.whole(is.values))
+	switch {
+	case !is.there():
+	case where.tree:
+		result.KeysBase64 = noText(is.values)
+		texts := maps.Clone(is.values)
+		maps.DeleteFunc(texts, func(path string, _ []byte) bool { return result.KeysBase64[path] != nil })
+		result.jsonValue = describeJSON(document(texts))
+	default:
+		result.jsonValue = describeJSON(is.values[""])
 	}
 	return c.print(cmd, result, func() error {
 		switch {
@@ -74,6 +84,10 @@ func (c *configs) printContent(cmd *cobra.Command, where *spot, as format, name 
 				rows = append(rows, []string{path, oneLine(is.values[path])})
 			}
 			return table(cmd.OutOrStdout(), rows)
+		case where.tree:
+			if err := checkText(is.values); err != nil {
+				return fmt.Errorf("config %q: %w", name, err)
+			}
 		}
 		return printValue(cmd, as, name, where.whole(is.values))
 	})

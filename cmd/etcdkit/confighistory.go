@@ -28,7 +28,7 @@ what somebody wrote with "etcdkit kv put" or etcdctl is no version of its own, b
 		Args:              exactly(configName),
 		ValidArgsFunction: c.completeName(&where),
 	}
-	where.addFlags(cmd)
+	where.addTree(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return c.look(cmd, func(ctx context.Context, s *session.Session) error {
 			versions, err := where.store(cmd, s, args[0]).History(ctx)

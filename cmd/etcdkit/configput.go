@@ -23,12 +23,15 @@ type configPut struct {
 	value  string
 	rev    int64
 	create bool
+
+	input []byte // what was read from standard input
 }
 
 const (
 	valueFlag    = "value"
 	revisionFlag = "revision"
 	createFlag   = "create"
+	stdinArg     = "-"
 )
 
 func newConfigPut(c *configs) *cobra.Command {
@@ -43,7 +46,8 @@ is JSON: comments in YAML are not kept.
 The value is created, or replaces what stands there when the command reads it. With --revision it is written only if what
 stands there is still of that revision, as "etcdkit config get -o json" tells it (0: if there is nothing), and with
 --create only if there is nothing. If somebody else wrote in between, nothing changes, the value that stands there is shown
-on standard error, and the status is 4.
+on standard error, and the status is 4. What came on standard input is kept then, in a file that is named and that only you
+can read.
 
 With --tree the value is an object whose fields are the keys of the tree, such as {"http/timeout": "5s"}: they are
 written together, one with null is deleted, and what is not named stays.`,
@@ -100,9 +104,12 @@ func (r *configPut) run(args []string) error {
 		if !r.create && !r.cmd.Flags().Changed(revisionFlag) {
 			to.rev = old.rev
 		}
-		to.rev, err = r.where.write(ctx, st, to, r.remark.options())
-		return err
+		to.rev, err = r.where.write(ctx, st, to, r.remark.options(r.cmd))
+		return withTheirs(ctx, st, err)
 	})
+	if errors.Is(err, config.ErrConflict) && len(args) == 2 && args[1] == stdinArg {
+		r.keepInput()
+	}
 	if err != nil {
 		return tellTheirs(r.cmd, err)
 	}
@@ -121,9 +128,10 @@ func (r *configPut) values(args []string) (map[string][]byte, error) {
 	switch {
 	case len(args) == 1:
 		text = []byte(r.value)
-	case args[1] == "-":
+	case args[1] == stdinArg:
 		from = "standard input"
 		text, err = io.ReadAll(r.cmd.InOrStdin())
+		r.input = text
 	default:
 		from, as = args[1], r.as.of(args[1])
 		text, err = os.ReadFile(args[1])
@@ -145,6 +153,16 @@ func (r *configPut) values(args []string) (map[string][]byte, error) {
 	return values, nil
 }
 
+// keepInput keeps what nobody else may have.
+func (r *configPut) keepInput() {
+	d, err := newDraft(r.as.of(""), r.input)
+	if err != nil {
+		notef(r.cmd, "your text cannot be kept: %v", err)
+		return
+	}
+	notef(r.cmd, "your text is kept in %s", d.path)
+}
+
 // split is the inverse of whole.
 func (w *spot) split(value []byte) (map[string][]byte, error) {
 	if w.tree {
@@ -162,23 +180,4 @@ func (c *configs) printWritten(cmd *cobra.Command, did string, rev int64) error 
 		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s, revision %d\n", did, rev)
 		return err
 	})
-}
-
-// tellTheirs shows what a write met, if that is why it failed, and gives the error its status.
-func tellTheirs(cmd *cobra.Command, err error) error {
-	var conflict *config.ConflictError
-	if !errors.As(err, &conflict) {
-		return err
-	}
-	for _, path := range sortedPaths(conflict.Values) {
-		title := "theirs"
-		if path != "" {
-			title += ", " + path
-		}
-		notef(cmd, "%s:", title)
-		if err := printLines(cmd.ErrOrStderr(), string(pretty(conflict.Values[path]))); err != nil {
-			return err
-		}
-	}
-	return &statusError{statusConflict, err}
 }

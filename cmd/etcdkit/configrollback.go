@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"etcdkit/config"
 	"etcdkit/session"
 )
 
@@ -36,17 +38,15 @@ status is 4. If VERSION is what stands there, nothing is written.`,
 		}
 		did := fmt.Sprintf("rolled back to version %d", version)
 		var rev int64
-		err = c.look(cmd, func(ctx context.Context, s *session.Session) error {
+		err = c.look(cmd, func(ctx context.Context, s *session.Session) (err error) {
 			st := where.store(cmd, s, args[0])
-			diff, err := st.Diff(ctx, version, 0)
-			if err != nil {
-				return err
-			}
-			if diff == "" {
+			if rev, err = st.Rollback(ctx, version, why.options(cmd)...); errors.Is(err, config.ErrUnchanged) {
 				did = "unchanged"
+				var is content
+				is, err = where.read(ctx, st)
+				rev = is.rev
 			}
-			rev, err = st.Rollback(ctx, version, why.options()...)
-			return err
+			return withTheirs(ctx, st, err)
 		})
 		if err != nil {
 			return tellTheirs(cmd, err)

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
+	"unicode/utf8"
 )
 
-// document makes one JSON object of a tree: its fields are the paths. Text without quotes, which is allowed in a key, gets them.
+// document makes one JSON object of a tree: its fields are the paths. Text without quotes, which is allowed in a key, gets them. What is no text
+// must have been taken out: see noText.
 func document(values map[string][]byte) []byte {
 	var out bytes.Buffer
 	out.WriteByte('{')
@@ -26,6 +29,21 @@ func document(values map[string][]byte) []byte {
 	}
 	out.WriteByte('}')
 	return out.Bytes()
+}
+
+// noText returns what a document cannot hold: the values that are not UTF-8.
+func noText(values map[string][]byte) map[string][]byte {
+	none := maps.Clone(values)
+	maps.DeleteFunc(none, func(_ string, value []byte) bool { return utf8.Valid(value) })
+	return none
+}
+
+// checkText names the first key that a document of a tree cannot hold.
+func checkText(values map[string][]byte) error {
+	for _, path := range sortedPaths(noText(values)) {
+		return fmt.Errorf("the key %s is not UTF-8, and cannot be shown as text", path)
+	}
+	return nil
 }
 
 func quoteJSON(s string) []byte {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -53,29 +54,72 @@ func (f *format) of(file string) format {
 	return formatJSON
 }
 
+var errEmpty = errors.New("it is empty")
+
 // parse returns a text as the JSON that it stands for, and whether it had comments. What no program can use is refused.
 func (f format) parse(text []byte) (value []byte, comments bool, err error) {
-	value = bytes.TrimSpace(text)
+	if value = bytes.TrimSpace(text); len(value) == 0 {
+		return nil, false, errEmpty
+	}
+	if at := notUTF8(text); at >= 0 {
+		line, column := position(text, int64(at)+1)
+		return nil, false, fmt.Errorf("bad text at line %d, column %d: it is not UTF-8", line, column)
+	}
 	if f == formatYAML {
 		if value, comments, err = yamlToJSON(text); err != nil {
+			return nil, false, err
+		}
+	}
+	if json.Valid(value) {
+		if err := noFieldTwice(value); err != nil { // it tells where
 			return nil, false, err
 		}
 	}
 	if err := config.Check[any](nil)(value); err != nil {
 		return nil, false, err
 	}
-	return value, comments, noFieldTwice(value)
+	return value, comments, nil
 }
 
 // spell returns a value as a text for a person, which ends with a line break.
 func (f format) spell(value []byte) ([]byte, error) {
-	if f == formatYAML {
-		if !json.Valid(value) {
-			return nil, errors.New("it is not JSON, and cannot be shown as YAML")
-		}
+	name := strings.ToUpper(string(f))
+	switch {
+	case notUTF8(value) >= 0:
+		return nil, fmt.Errorf("it is not UTF-8, and cannot be shown as %s", name)
+	case !json.Valid(value):
+		return nil, fmt.Errorf("it is not JSON, and cannot be shown as %s", name)
+	case f == formatYAML:
 		return jsonToYAML(value)
 	}
 	return append(pretty(value), '\n'), nil
+}
+
+// notUTF8 is where the first byte stands that is no text, or -1.
+func notUTF8(text []byte) int {
+	for at := 0; at < len(text); {
+		r, size := utf8.DecodeRune(text[at:])
+		if r == utf8.RuneError && size == 1 {
+			return at
+		}
+		at += size
+	}
+	return -1
+}
+
+// spellOut spells out the bytes that are no text, for JSON, which would lose them.
+func spellOut(s string) string {
+	var out strings.Builder
+	for rest := s; rest != ""; {
+		at := notUTF8([]byte(rest))
+		if at < 0 {
+			out.WriteString(rest)
+			break
+		}
+		fmt.Fprintf(&out, `%s\x%02x`, rest[:at], rest[at])
+		rest = rest[at+1:]
+	}
+	return out.String()
 }
 
 // pretty lays JSON out, a field in each line. What is not JSON stays as it is.
@@ -119,7 +163,7 @@ type jsonValue struct {
 func describeJSON(b []byte) (v jsonValue) {
 	switch {
 	case b == nil:
-	case json.Valid(b):
+	case json.Valid(b) && utf8.Valid(b): // strings of JSON can have what is no text, and decoders let it pass
 		v.Value = b
 	default:
 		v.ValueText, v.ValueBase64 = text(b)

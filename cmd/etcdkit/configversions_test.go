@@ -129,6 +129,8 @@ func TestConfigListAndCompletion(t *testing.T) {
 	}{
 		{[]string{"get", ""}, "app/api\napp/db/pool\nother\n:4\n"},
 		{[]string{"edit", "app/"}, "app/api\napp/db/pool\n:4\n"},
+		{[]string{"del", "app/d"}, "app/db/pool\n:4\n"},
+		{[]string{"del", "other", ""}, ":4\n"},
 		{[]string{"watch", "app/d"}, "app/db/pool\n:4\n"},
 		{[]string{"status", "o"}, "other\n:4\n"},
 		{[]string{"history", "x/"}, ":4\n"},

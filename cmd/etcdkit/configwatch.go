@@ -61,39 +61,39 @@ func (c *configs) follow(ctx context.Context, s *session.Session, name string, o
 	return v, because(bounded, err)
 }
 
-// freshness is how often to look whether the value is still certain: nothing tells when it stops being so.
-const freshness = 200 * time.Millisecond
+// change is a step of what a watch prints.
+type change = config.Change[[]byte]
 
 // watchConfig prints changes until ctx ends, which is how a watch is meant to end.
 func (c *configs) watchConfig(ctx context.Context, cmd *cobra.Command, v *config.Value[[]byte]) error {
 	walking, stop := context.WithCancel(ctx)
 	type step struct {
-		change *config.Change[[]byte]
+		change *change
 		err    error
 	}
 	steps, done := make(chan step), make(chan struct{})
 	go func() {
 		defer close(done)
-		for change, err := range v.Changes(walking) {
+		for ch, err := range v.Changes(walking) {
 			select {
-			case steps <- step{change, err}:
+			case steps <- step{ch, err}:
 			case <-walking.Done():
 			}
 		}
 	}()
 	defer func() { stop(); <-done }()
-	tick := time.NewTicker(freshness)
-	defer tick.Stop()
-	var since time.Time // when the value was last certain; zero if it is
+	w := configWatch{configs: c, cmd: cmd, doubt: time.NewTimer(0)}
+	w.doubt.Stop()
+	defer w.doubt.Stop()
 	for {
 		var err error
 		select {
 		case next := <-steps:
 			if err = next.err; err == nil {
-				err = c.printConfig(cmd, next.change)
+				err = w.take(next.change)
 			}
-		case <-tick.C:
-			since, err = c.tellStale(cmd, v.Stale(), since)
+		case <-w.doubt.C:
+			err = w.tellStale(w.last.StaleSince)
 		case <-ctx.Done():
 		}
 		switch {
@@ -105,46 +105,69 @@ func (c *configs) watchConfig(ctx context.Context, cmd *cobra.Command, v *config
 	}
 }
 
-// printConfig prints a change.
-func (c *configs) printConfig(cmd *cobra.Command, change *config.Change[[]byte]) error {
-	value, line := change.New, ""
+// staleFrom is how long the value must have been in doubt to be worth a line: what is found out at once is none.
+const staleFrom = time.Second
+
+// configWatch is what a watch has printed so far.
+type configWatch struct {
+	*configs
+	cmd   *cobra.Command
+	last  *change     // nil before the first
+	doubt *time.Timer // runs while the value is in doubt, and that is not told yet
+	told  bool
+}
+
+// take prints a change, unless there is nothing new in it but whether the value is certain.
+func (w *configWatch) take(ch *change) error {
+	last := w.last
+	w.last = ch
+	if last == nil || last.Revision != ch.Revision || last.Deleted != ch.Deleted || len(ch.Fields) > 0 {
+		if err := w.printConfig(w.cmd, ch); err != nil {
+			return err
+		}
+	}
 	switch {
-	case change.Deleted:
-		value, line = nil, fmt.Sprintf("revision %d: deleted", change.Revision)
-	case change.Revision == 0:
+	case ch.StaleSince.IsZero():
+		w.doubt.Stop()
+		if w.told {
+			return w.tellStale(time.Time{})
+		}
+	case last == nil || last.StaleSince.IsZero():
+		w.doubt.Reset(max(staleFrom-time.Since(ch.StaleSince), 0))
+	}
+	return nil
+}
+
+// printConfig prints a change.
+func (c *configs) printConfig(cmd *cobra.Command, ch *change) error {
+	value, line := ch.New, ""
+	switch {
+	case ch.Deleted:
+		value, line = nil, fmt.Sprintf("revision %d: deleted", ch.Revision)
+	case ch.Revision == 0:
 		value, line = nil, "there is no value"
 	default:
-		line = fmt.Sprintf("revision %d: %s", change.Revision, oneLine(value))
+		line = fmt.Sprintf("revision %d: %s", ch.Revision, oneLine(value))
 	}
 	result := struct {
 		Revision int64 `json:"revision"`
 		Deleted  bool  `json:"deleted,omitempty"`
 		jsonValue
-	}{change.Revision, change.Deleted, describeJSON(value)}
+	}{ch.Revision, ch.Deleted, describeJSON(value)}
 	return c.print(cmd, result, func() error { return printLines(cmd.OutOrStdout(), escape(line)) })
 }
 
-// staleFrom is how long the value must have been in doubt to be worth a line: what is found out at once is none.
-const staleFrom = time.Second
-
-// tellStale prints when the value stops being certain, and when it is again. since is what it returned the last time.
-func (c *configs) tellStale(cmd *cobra.Command, stale time.Duration, since time.Time) (time.Time, error) {
+// tellStale prints since when the value is not certain any more, or that it is again.
+func (w *configWatch) tellStale(since time.Time) error {
+	w.told = !since.IsZero()
 	line := "certain again"
-	var now time.Time
-	switch {
-	case stale >= staleFrom && since.IsZero():
-		now = time.Now().Add(-stale)
-		line = "not certain since " + now.Local().Format(timeFormat)
-	case stale == 0 && !since.IsZero():
-	default:
-		return since, nil
-	}
 	result := struct {
 		Stale      bool   `json:"stale"`
 		StaleSince string `json:"stale_since,omitempty"`
-	}{Stale: !now.IsZero()}
-	if !now.IsZero() {
-		result.StaleSince = now.Format(timeFormat)
+	}{Stale: w.told}
+	if w.told {
+		line = "not certain since " + since.Local().Format(timeFormat)
+		result.StaleSince = since.Format(timeFormat)
 	}
-	return now, c.print(cmd, result, func() error { return printLines(cmd.OutOrStdout(), line) })
+	return w.print(w.cmd, result, func() error { return printLines(w.cmd.OutOrStdout(), line) })
 }

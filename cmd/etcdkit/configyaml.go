@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -30,13 +33,13 @@ func yamlToJSON(text []byte) (value []byte, comments bool, err error) {
 	case errors.Is(err, io.EOF):
 		return nil, false, errors.New("it is empty")
 	case err != nil:
-		return nil, false, badYAML(err)
+		return nil, false, badYAML(text, err)
 	}
 	switch err := dec.Decode(&more); {
 	case err == nil:
 		return nil, false, fmt.Errorf("bad YAML at line %d: a second document", more.Line)
 	case !errors.Is(err, io.EOF):
-		return nil, false, badYAML(err)
+		return nil, false, badYAML(text, err)
 	}
 	var w yamlReader
 	if err := w.read(&doc, 0); err != nil {
@@ -45,8 +48,25 @@ func yamlToJSON(text []byte) (value []byte, comments bool, err error) {
 	return w.out.Bytes(), w.comments, nil
 }
 
-func badYAML(err error) error {
-	return fmt.Errorf("bad YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
+// tabInYAML is what the parser says of a tab, and of some other characters.
+var tabInYAML = regexp.MustCompile(`^line (\d+): (found a tab character|found character that cannot start|mapping values are not allowed)`)
+
+// badYAML is the error of the parser, which has a line in most cases. Of a tab it does not say much.
+func badYAML(text []byte, err error) error {
+	said := strings.TrimPrefix(err.Error(), "yaml: ")
+	if at := tabInYAML.FindStringSubmatch(said); at != nil {
+		number, _ := strconv.Atoi(at[1]) // digits
+		for i, line := range bytes.Split(text, []byte("\n")) {
+			if (i+1 == number || i == number) && hasTabInFront(line) { // in a list it names the line before
+				return fmt.Errorf("bad YAML at line %d: it is indented with a tab, where YAML wants blanks", i+1)
+			}
+		}
+	}
+	return fmt.Errorf("bad YAML: %s", said)
+}
+
+func hasTabInFront(line []byte) bool {
+	return bytes.Contains(line[:len(line)-len(bytes.TrimLeft(line, " \t"))], []byte("\t"))
 }
 
 // yamlReader writes JSON as it walks over the nodes of a text in YAML.
@@ -71,8 +91,14 @@ func (r *yamlReader) read(n *yaml.Node, depth int) error {
 	case yaml.AliasNode:
 		return r.read(n.Alias, depth+1)
 	case yaml.MappingNode:
+		if tag := n.ShortTag(); tag != "!!map" {
+			return badNode(n, "JSON has no object like %s", tag)
+		}
 		return r.object(n, depth)
 	case yaml.SequenceNode:
+		if tag := n.ShortTag(); tag != "!!seq" {
+			return badNode(n, "JSON has no list like %s", tag)
+		}
 		r.out.WriteByte('[')
 		for i, element := range n.Content {
 			if i > 0 {
@@ -98,7 +124,9 @@ func (r *yamlReader) object(n *yaml.Node, depth int) error {
 		case name.ShortTag() == "!!merge":
 			return badNode(name, "<< is not understood: write the fields where they belong")
 		case name.Kind != yaml.ScalarNode:
-			return badNode(name, "the name of a field must be a word")
+			return badNode(name, "the name of a field must be text")
+		case name.ShortTag() != "!!str" && name.ShortTag() != "!!timestamp":
+			return badNode(name, "the name of a field must be text, and %s is %s: write %q", name.Value, name.ShortTag(), name.Value)
 		case seen[name.Value]:
 			return badNode(name, "%q is there twice", name.Value)
 		}
@@ -119,6 +147,9 @@ func (r *yamlReader) object(n *yaml.Node, depth int) error {
 func (r *yamlReader) scalar(n *yaml.Node) error {
 	switch tag := n.ShortTag(); tag {
 	case "!!null":
+		if !slices.Contains([]string{"", "~", "null", "Null", "NULL"}, n.Value) {
+			return badNode(n, "%q is not null", n.Value)
+		}
 		r.out.WriteString("null")
 	case "!!bool":
 		var b bool
@@ -127,30 +158,16 @@ func (r *yamlReader) scalar(n *yaml.Node) error {
 		}
 		r.json(b)
 	case "!!int", "!!float":
-		if json.Valid([]byte(n.Value)) { // most are spelled alike, and keep their digits
-			r.out.WriteString(n.Value)
-			return nil
+		number, err := exactNumber(n)
+		if err != nil {
+			return err
 		}
-		return r.number(n)
+		r.out.WriteString(number)
 	case "!!str", "!!timestamp":
 		r.json(n.Value)
 	default:
 		return badNode(n, "JSON has nothing like %s", tag)
 	}
-	return nil
-}
-
-// number writes a number that JSON spells otherwise.
-func (r *yamlReader) number(n *yaml.Node) error {
-	var v any
-	if err := n.Decode(&v); err != nil {
-		return badNode(n, "%q is no number", n.Value)
-	}
-	text, err := json.Marshal(v)
-	if err != nil {
-		return badNode(n, "JSON has no number %s", n.Value)
-	}
-	r.out.Write(text)
 	return nil
 }
 

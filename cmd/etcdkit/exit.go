@@ -124,8 +124,9 @@ func newExitStatusTopic() *cobra.Command {
   2    the command line or an environment variable is wrong
   3    nobody holds the lock that "lock break" should break, or nobody leads whom "elect transfer" or "elect resign"
        could ask
-  4    somebody else has written the value that "config put", "config edit" or "config rollback" should write; nothing
-       was written
+  4    somebody else has written the value that "config put", "config edit", "config del" or "config rollback" should write
+       or delete; nothing was written
+  128+n  signal n ended "config edit" (130: Ctrl-C at a question, 143: SIGTERM); nothing was written
 
 "etcdkit lock NAME -- COMMAND" and "etcdkit elect NAME -- COMMAND" end with the status of COMMAND, with 128 + n if signal
 n ended it, and otherwise

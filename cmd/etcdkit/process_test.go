@@ -28,6 +28,12 @@ type process struct {
 // launch starts etcdkit with the shared etcd, and kills it at the end of the test. env comes on top of a clean environment.
 func launch(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
+	return launchWith(t, nil, env, args...)
+}
+
+// launchWith does the same with a standard input that is not a pipe of its own.
+func launchWith(t *testing.T, stdin *os.File, env []string, args ...string) *process {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -37,7 +43,9 @@ func launch(t *testing.T, env []string, args ...string) *process {
 	cmd.Env = append(cmd.Env, env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no terminal, whoever runs the tests
 	p := &process{t: t, cmd: cmd, done: make(chan struct{})}
-	if p.stdin, err = cmd.StdinPipe(); err != nil {
+	if stdin != nil {
+		cmd.Stdin = stdin
+	} else if p.stdin, err = cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
 	out, err := cmd.StdoutPipe()

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -14,6 +15,8 @@ type proxy struct {
 
 	mu    sync.Mutex // protects what follows
 	conns []net.Conn
+
+	answered atomic.Int64 // bytes that came from etcd
 }
 
 func newProxy(t *testing.T, to string) *proxy {
@@ -56,15 +59,27 @@ func (p *proxy) serve() {
 		p.mu.Lock()
 		p.conns = append(p.conns, in, out)
 		p.mu.Unlock()
-		carrying.Go(func() { carry(in, out) })
+		carrying.Go(func() { carry(in, &counting{out, &p.answered}) })
 		carrying.Go(func() { carry(out, in) })
 	}
 }
 
 // carry copies until either end is closed, and then closes the other.
-func carry(to, from net.Conn) {
+func carry(to io.WriteCloser, from io.Reader) {
 	_, _ = io.Copy(to, from) // a cut is what it is for
 	_ = to.Close()
+}
+
+// counting counts what is read.
+type counting struct {
+	from io.Reader
+	n    *atomic.Int64
+}
+
+func (c *counting) Read(b []byte) (int, error) {
+	n, err := c.from.Read(b)
+	c.n.Add(int64(n))
+	return n, err
 }
 
 // cut closes all connections; new ones are accepted.

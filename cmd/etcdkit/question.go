@@ -5,16 +5,36 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 )
 
-// errNoAnswer is why a question is an error where nobody is there to answer it.
-var errNoAnswer = errors.New("standard input ends without an answer: give --yes to be asked nothing")
+// errNoAnswer and errNoTerminal are why a question is an error where nobody is there to answer it.
+var (
+	errNoAnswer   = errors.New("the terminal ends without an answer: give --yes to be asked nothing")
+	errNoTerminal = errors.New("there is no terminal to ask at: give --yes to be asked nothing")
+)
 
-// question asks on standard error, and returns the answer from standard input in small letters, without what is around it.
-func question(ctx context.Context, cmd *cobra.Command, text string) (string, error) {
+// terminalOf is where somebody types: standard input if it is a terminal, else the terminal that the program was started in, since what comes
+// in a pipe is no answer to anything. Without one it is nil.
+func terminalOf(cmd *cobra.Command) *os.File {
+	if in, ok := cmd.InOrStdin().(*os.File); ok && isTerminal(in) {
+		return in
+	}
+	tty, err := os.Open("/dev/tty")
+	if err != nil {
+		return nil
+	}
+	return tty
+}
+
+// question asks on standard error, and returns the answer from the terminal in small letters, without what is around it.
+func question(ctx context.Context, cmd *cobra.Command, terminal *os.File, text string) (string, error) {
+	if terminal == nil {
+		return "", errNoTerminal
+	}
 	_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "%s ", text) // if nobody sees it, there will be no answer
 	type line struct {
 		text string
@@ -22,7 +42,7 @@ func question(ctx context.Context, cmd *cobra.Command, text string) (string, err
 	}
 	read := make(chan line, 1)
 	go func() { // until there is a line, or the program ends: reading from a terminal cannot be called off
-		text, err := readLine(cmd.InOrStdin())
+		text, err := readLine(terminal)
 		read <- line{text, err}
 	}()
 	select {
@@ -50,7 +70,7 @@ func readLine(r io.Reader) (string, error) {
 		case err == io.EOF:
 			return "", errNoAnswer
 		case err != nil:
-			return "", fmt.Errorf("standard input: %w", err)
+			return "", fmt.Errorf("terminal: %w", err)
 		}
 	}
 }

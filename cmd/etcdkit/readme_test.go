@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -42,8 +44,13 @@ func TestReadmeOfLiveConfiguration(t *testing.T) {
 		deadline := time.Now().Add(patience)
 		for {
 			cmd := exec.CommandContext(t.Context(), "sh", "-c", before.String()+step.command)
-			cmd.Dir, cmd.Env, cmd.Stdin = root, env, strings.NewReader("y\n")
+			master, slave := openTerminal(t)
+			if _, err := master.WriteString("y\n"); err != nil {
+				t.Fatal(err)
+			}
+			cmd.Dir, cmd.Env, cmd.Stdin = root, env, slave
 			out, err := cmd.CombinedOutput()
+			_ = slave.Close() // nothing was written to it
 			got := plainly(string(out))
 			if err == nil && got == want {
 				break

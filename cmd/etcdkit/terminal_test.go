@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -75,8 +76,34 @@ func TestConfigInATerminal(t *testing.T) {
 	}
 }
 
+// TestConfigEditFromAPipeInATerminal: the names of others are in the pipe, say, and the answers are typed all the same.
+func TestConfigEditFromAPipeInATerminal(t *testing.T) {
+	t.Parallel()
+	prefix := ownPrefix(t)
+	succeed(t, "config", "--prefix", prefix, "put", "a", "--value", `{"x":1}`)
+	editor := filepath.Join(t.TempDir(), "editor")
+	if err := os.WriteFile(editor, []byte("#!/bin/sh\necho editing; read line; echo \"$line\" >\"$1\"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	edit, _ := inTerminalWith(t, strings.NewReader("n\nn\n"), []string{"VISUAL=" + editor}, "config", "--prefix", prefix, "edit", "a")
+	edit.await("editing")
+	edit.say(`{"x":2}`)
+	edit.await(`+  "x": 2`)
+	edit.say("y")
+	edit.await("written, revision ")
+	if value, _ := stands(t, prefix, "a"); value != `{"x":2}` {
+		t.Errorf("%q stands there", value)
+	}
+}
+
 // inTerminal starts etcdkit as the foreground job of a terminal of its own, whose other end it returns, too. Both outputs are one there.
 func inTerminal(t *testing.T, env []string, args ...string) (*process, *os.File) {
+	t.Helper()
+	return inTerminalWith(t, nil, env, args...)
+}
+
+// inTerminalWith does the same with a standard input that is not the terminal, unless that is nil.
+func inTerminalWith(t *testing.T, stdin io.Reader, env []string, args ...string) (*process, *os.File) {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -87,7 +114,10 @@ func inTerminal(t *testing.T, env []string, args ...string) (*process, *os.File)
 	cmd.Env = append(withoutVariables(os.Environ()), commandVariables(shared.endpoint)...)
 	cmd.Env = append(append(cmd.Env, "TMPDIR="+t.TempDir()), env...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if stdin != nil {
+		cmd.Stdin = stdin
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 1}
 	p := &process{t: t, cmd: cmd, stdin: master, out: newLines(master), err: newLines(strings.NewReader("")), done: make(chan struct{})}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -11,7 +11,7 @@ import (
 // at most backlog of them behind; then the oldest are folded into one (Update.Folded). It also tells when the mirror falls out of
 // step and is in step again, by an update without a difference (Update.StaleSince).
 func (m *Mirror) Changes(ctx context.Context, backlog int) iter.Seq2[*Update, error] {
-	return m.walk(ctx, "", func() *steps { return &steps{most: max(backlog, 2)} })
+	return m.walk(ctx, "", func(s *subscription) { s.steps = &steps{most: max(backlog, 2)} })
 }
 
 // steps are what a walk over changes was not told yet, one by one. All of it is protected by the mirror's mutex.
@@ -85,11 +85,13 @@ func (f freshness) since() time.Time {
 	return f.proof
 }
 
-// turnLocked tells the walks over changes whether the mirror is in step, and returns whom to wake.
+// turnLocked tells those who want to know whether the mirror is in step, and returns whom to wake.
 func (m *Mirror) turnLocked() (wake []*subscription) {
-	for _, s := range m.subs[""] {
-		if s.steps != nil && s.steps.turn(m.fresh) {
-			wake = append(wake, s)
+	for _, subs := range m.subs {
+		for _, s := range subs {
+			if s.turn(m.fresh) {
+				wake = append(wake, s)
+			}
 		}
 	}
 	return wake

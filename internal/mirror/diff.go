@@ -18,7 +18,8 @@ type Update struct {
 	// Resynced tells that it comes from a new list, so that changes which undid each other may be missing. It is not set on the
 	// first of a walk.
 	Resynced bool
-	// StaleSince is since when the mirror is out of step with etcd, as far as is known, zero while it is in step. Only Changes tells it.
+	// StaleSince is since when the mirror is out of step with etcd, as far as is known, zero while it is in step. Only Changes and Follow
+	// tell it.
 	StaleSince time.Time
 	// Folded is how many transactions were folded into this one, because the consumer was too slow. Only Changes tells it.
 	Folded int

@@ -18,6 +18,6 @@
 //
 // # What is not
 //
-//   - That it is up to date: Stale tells. It is noticed at once that all connections break or that the watch ends, and within
+//   - That it is up to date: Stale tells, and Follow and Changes tell when that turns. It is noticed at once that all connections break or that the watch ends, and within
 //     CheckEvery that a watch went silent, which is then replaced.
 package mirror

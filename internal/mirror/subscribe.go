@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"slices"
+	"time"
 )
 
 // subscription is one walk over the updates. What it was not told yet waits for it as one net difference.
@@ -16,6 +17,9 @@ type subscription struct {
 	due      bool // there is an update, even if it is empty: the first
 	resynced bool
 	steps    *steps // of a walk over changes; nil for one over updates
+	tells    bool   // also of being in step or not
+	turned   bool   // there is news of that
+	since    time.Time
 }
 
 // subscriptions are in a map by key, so that a change is told to those whom it is about without asking the others.
@@ -34,24 +38,30 @@ func (all subscriptions) remove(s *subscription) {
 
 // Updates walks from the whole state, as the first update, to each difference, as it comes. A consumer that is slower than the
 // changes gets them folded. The last pair is nil and an error: the cause of ctx's end, or that of Run.
-func (m *Mirror) Updates(ctx context.Context) iter.Seq2[*Update, error] { return m.walk(ctx, "", nil) }
+func (m *Mirror) Updates(ctx context.Context) iter.Seq2[*Update, error] {
+	return m.walk(ctx, "", func(*subscription) {})
+}
 
 // UpdatesOf is Updates about one key: whatever else changes costs it nothing, so that a thousand keys can be followed apart.
 func (m *Mirror) UpdatesOf(ctx context.Context, key string) iter.Seq2[*Update, error] {
-	return m.walk(ctx, key, nil)
+	return m.walk(ctx, key, func(*subscription) {})
 }
 
-// walk is Updates, about one key if there is one, or Changes if there are steps.
-func (m *Mirror) walk(ctx context.Context, key string, each func() *steps) iter.Seq2[*Update, error] {
+// Follow is UpdatesOf, or Updates if key is empty, and also tells when the mirror falls out of step and is in step again
+// (Update.StaleSince), by an update without a difference if there is none.
+func (m *Mirror) Follow(ctx context.Context, key string) iter.Seq2[*Update, error] {
+	return m.walk(ctx, key, func(s *subscription) { s.tells = true })
+}
+
+// walk is Updates, about one key if there is one, by a subscription that is prepared to tell more.
+func (m *Mirror) walk(ctx context.Context, key string, prepare func(*subscription)) iter.Seq2[*Update, error] {
 	return func(yield func(*Update, error) bool) {
 		if err := m.Ready(ctx); err != nil {
 			yield(nil, err)
 			return
 		}
 		s := newSubscription(key)
-		if each != nil {
-			s.steps = each()
-		}
+		prepare(s)
 		m.subscribe(s)
 		defer m.unsubscribe(s)
 		for {
@@ -80,6 +90,7 @@ func (m *Mirror) subscribe(s *subscription) {
 	}
 	m.subs.add(s)
 	s.steps.begin(s.pending, m.state.revision, m.fresh)
+	s.since = m.fresh.since()
 }
 
 func (m *Mirror) unsubscribe(s *subscription) {
@@ -121,14 +132,32 @@ func (m *Mirror) take(s *subscription) *Update {
 		defer m.mu.Unlock()
 		return s.steps.take()
 	}
-	if !s.due && len(s.pending) == 0 {
+	if !s.due && len(s.pending) == 0 && !s.turned {
 		m.mu.Unlock()
 		return nil
 	}
 	d, revision, resynced := s.pending, m.state.revision, s.resynced
-	s.pending, s.due, s.resynced = diff{}, false, false
+	s.pending, s.due, s.resynced, s.turned = diff{}, false, false, false
+	since := s.since
 	m.mu.Unlock()
-	return d.update(revision, resynced) // sorting can take a while
+	u := d.update(revision, resynced) // sorting can take a while
+	if s.tells {
+		u.StaleSince = since
+	}
+	return u
+}
+
+// turn takes note of being in step or not. It is true if that is news.
+func (s *subscription) turn(f freshness) bool {
+	if s.steps != nil {
+		return s.steps.turn(f)
+	}
+	since := f.since()
+	if !s.tells || since.IsZero() == s.since.IsZero() {
+		return false
+	}
+	s.since, s.turned = since, true
+	return true
 }
 
 // deliverLocked adds a difference to what each subscription is to be told, and returns whom to wake once the mutex is free.
