@@ -4,6 +4,7 @@
 //   - lock: mutexes, readers and writers, permits across a fleet; lock/fence for what is outside etcd
 //   - election: one leader at a time
 //   - config: typed settings that follow etcd
+//   - discovery: who serves, registered under leases; discovery/grpcdisc and discovery/httpdisc for gRPC and HTTP, a gateway included
 //
 // Beside it are modules of their own: etcdtest (an etcd for your tests), koanfkit (a provider for koanf), cmd/etcdkit (the command line) and integration (the tests against
 // real clusters, and the comparison with etcd's own packages).

@@ -17,21 +17,24 @@ import (
 
 // arrows, read from the top, is the architecture: a package may import those that its line names.
 var arrows = map[string]string{
-	".":                 "",
-	"internal/keyspace": "",
-	"internal/retry":    "",
-	"internal/paging":   "",
-	"internal/stream":   "internal/retry",
-	"internal/lastgood": "",
-	"internal/mirror":   "internal/retry internal/stream",
-	"internal/hub":      "internal/keyspace internal/retry internal/stream internal/mirror",
-	"session":           "internal/keyspace internal/retry internal/stream internal/mirror internal/hub",
-	"internal/claim":    "internal/keyspace internal/retry internal/stream internal/hub session",
-	"lock":              "internal/keyspace internal/retry internal/hub internal/claim session",
-	"lock/fence":        "session",
-	"election":          "internal/keyspace internal/retry internal/stream internal/mirror internal/hub internal/claim session",
-	"config":            "internal/keyspace internal/retry internal/paging internal/lastgood internal/mirror internal/hub session",
-	"examples":          "session lock lock/fence election config", // and all folders below it: what is public, as a program would
+	".":                  "",
+	"internal/keyspace":  "",
+	"internal/lastgood":  "",
+	"internal/retry":     "",
+	"internal/paging":    "",
+	"internal/stream":    "internal/retry",
+	"internal/mirror":    "internal/retry internal/stream",
+	"internal/hub":       "internal/keyspace internal/retry internal/stream internal/mirror",
+	"session":            "internal/keyspace internal/retry internal/stream internal/mirror internal/hub",
+	"internal/claim":     "internal/keyspace internal/retry internal/stream internal/hub session",
+	"lock":               "internal/keyspace internal/retry internal/hub internal/claim session",
+	"lock/fence":         "session",
+	"election":           "internal/keyspace internal/retry internal/stream internal/mirror internal/hub internal/claim session",
+	"config":             "internal/keyspace internal/retry internal/paging internal/lastgood internal/mirror internal/hub session",
+	"discovery":          "internal/keyspace internal/retry internal/paging internal/lastgood internal/mirror internal/hub session",
+	"discovery/grpcdisc": "discovery session",
+	"discovery/httpdisc": "discovery config session",
+	"examples":           "session lock lock/fence election config discovery discovery/grpcdisc discovery/httpdisc", // and all folders below it: what is public, as a program would
 }
 
 // foreign lists the modules that the SDK may require directly. Whoever imports it inherits them.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -26,7 +27,7 @@ func (f *follower) apply(u *mirror.Update) error {
 				continue
 			}
 		}
-		now, unknown := f.next(last, revision)
+		now, unknown := f.next(last, revision, u.Revision)
 		now.since = u.StaleSince
 		if now.value == nil { // the first one is refused: with a last good file, that is what it follows on
 			if err := f.boot(now.refused); err != nil {
@@ -77,16 +78,17 @@ func (f *follower) take(u *mirror.Update) (revision int64, touched bool) {
 	return revision, touched
 }
 
-// next makes the view that follows on last, which is nil before the first one. Its value is nil if there is none.
-func (f *follower) next(last *view, revision int64) (now *view, unknown []string) {
+// next makes the view that follows on last, which is nil before the first one. Its value is nil if there is none. What stands in etcd was
+// written at the revision, and read at one that is not below it.
+func (f *follower) next(last *view, revision, read int64) (now *view, unknown []string) {
 	now = new(view)
 	if last != nil {
 		*now = *last
-		revision = max(revision, last.revision)
+		revision, read = max(revision, last.newest()), max(read, last.newest())
 	}
 	now.refused, now.saved = nil, time.Time{}
 	if len(f.items) == 0 {
-		f.gone(last, now, revision)
+		f.gone(last, now, read)
 		return now, nil
 	}
 	now.deleted = false
@@ -106,16 +108,30 @@ func (f *follower) next(last *view, revision int64) (now *view, unknown []string
 // gone is next where nothing stands in etcd.
 func (f *follower) gone(last, now *view, revision int64) {
 	if last == nil {
-		now.value = f.decoder.defaults()
+		value, err := f.decoder.fallback()
+		if err != nil {
+			now.refused = &RefusedError{Revision: revision, Err: fmt.Errorf("nothing stands in etcd, and %w", err)}
+			return
+		}
+		now.value = value
 		return
 	}
-	if len(last.raw) == 0 {
-		return // nothing was there, or what was there was refused
+	if len(last.raw) == 0 { // nothing was there, or what was there was refused
+		if last.newest() > 0 {
+			now.revision = revision
+		}
+		return
 	}
 	now.deleted, now.revision = true, revision
-	if f.opts.resets {
-		now.value, now.raw = f.decoder.defaults(), nil
+	if !f.opts.resets {
+		return
 	}
+	value, err := f.decoder.fallback()
+	if err != nil {
+		now.refused = &RefusedError{Revision: revision, Err: fmt.Errorf("it is deleted, and %w", err)}
+		return
+	}
+	now.value, now.raw = value, nil
 }
 
 // log tells what an operator would want to know of a step. It says no values: they may be secret.
@@ -134,18 +150,25 @@ func (f *follower) log(last, now *view, unknown []string) {
 	}
 }
 
+// bootError says why a last good file was to be used, and why it cannot be.
+type bootError struct{ because, unusable error }
+
+func (e *bootError) Error() string   { return fmt.Sprintf("%v; %v", e.because, e.unusable) }
+func (e *bootError) Unwrap() []error { return []error{e.because, e.unusable} }
+
 // boot takes the last good file, because of err, which it returns if there is no such file.
 func (f *follower) boot(err error) error {
-	if f.opts.lastGood == nil {
+	var tried *bootError
+	if f.opts.lastGood == nil || errors.As(err, &tried) {
 		return err
 	}
 	good, unusable := f.file()
 	if unusable != nil {
-		return fmt.Errorf("%w; %w", err, unusable)
+		return &bootError{err, unusable}
 	}
 	now, unusable := good.view(f.decoder)
 	if unusable != nil {
-		return fmt.Errorf("%w; last good file %q: %w", err, good.path, unusable)
+		return &bootError{err, fmt.Errorf("last good file %q: %w", good.path, unusable)}
 	}
 	if f.replace(nil, now) { // else etcd has answered meanwhile
 		f.hub.Log.Warn("config starts from its last good file", "name", f.name, "revision", now.revision, "saved", now.saved, "error", err)

@@ -11,7 +11,7 @@ type Snapshot[T any] struct {
 	Revision int64         // in which it was written, or was seen to be gone; zero for a default that etcd never had
 	Stale    time.Duration // for how long it is not proven that this is what stands in etcd; zero while it is in step
 	Refused  error         // a *RefusedError while what stands in etcd cannot be used; Value is what was last good
-	Deleted  bool          // it was there and is gone; Value is what was last good, or the default again (WithDeleteResets)
+	Deleted  bool          // it was there and is gone; Value is what was last good, or the default again (WithDeleteResets; if that is not valid, Refused says so)
 	Err      error         // why the value is not followed any more; nil while it is
 }
 
@@ -30,12 +30,9 @@ func newChange[T any](last, now *view) *Change[T] {
 	if last == nil {
 		last = now
 	}
-	c := &Change[T]{Old: *last.value.(*T), New: *now.value.(*T), Revision: now.revision, Refused: now.err(), Deleted: now.deleted, StaleSince: now.since}
+	c := &Change[T]{Old: *last.value.(*T), New: *now.value.(*T), Revision: now.newest(), Refused: now.err(), Deleted: now.deleted, StaleSince: now.since}
 	if !now.saved.IsZero() {
 		c.StaleSince = now.saved
-	}
-	if now.refused != nil {
-		c.Revision = now.refused.Revision
 	}
 	if last.value != now.value {
 		c.Fields = differences(reflect.ValueOf(last.value).Elem(), reflect.ValueOf(now.value).Elem())
@@ -52,6 +49,14 @@ type view struct {
 	deleted  bool
 	saved    time.Time // when the file was written that it comes from; zero if it comes from etcd
 	since    time.Time // since when the mirror is out of step; zero while it is in step
+}
+
+// newest is the revision of the newest update, accepted or not.
+func (v *view) newest() int64 {
+	if v.refused == nil {
+		return v.revision
+	}
+	return max(v.revision, v.refused.Revision)
 }
 
 // err is the refusal as an error that is nil if there is none.

@@ -28,7 +28,7 @@ func newDecoder(def reflect.Value, o options) (d *decoder) {
 	return d
 }
 
-// sound tells what is wrong with the default, which is the value where nothing stands in etcd, and what the rest is where something does.
+// sound tells why nothing can be decoded over the default. Whether that is valid is another question: see fallback.
 func (d *decoder) sound() (err error) {
 	if d.bad != nil {
 		return d.bad
@@ -39,9 +39,6 @@ func (d *decoder) sound() (err error) {
 		}
 	}()
 	p := reflect.ValueOf(d.defaults())
-	if err := validate(p); err != nil {
-		return fmt.Errorf("the default is not valid: %w", err)
-	}
 	t := p.Elem().Type()
 	if d.custom != nil || t == bytesType || decodesItself(t) {
 		return nil
@@ -63,6 +60,21 @@ func (d *decoder) defaults() any {
 	p := reflect.New(d.def.Type())
 	p.Elem().Set(clone(d.def))
 	return p.Interface()
+}
+
+// fallback returns a pointer to a default that is to be the value itself, if it is valid: one that is not, since it leaves out what must be
+// in etcd, is of use as what the rest is.
+func (d *decoder) fallback() (value any, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			value, err = nil, fmt.Errorf("the default is not valid: panic: %v", r)
+		}
+	}()
+	value = d.defaults()
+	if err := validate(reflect.ValueOf(value)); err != nil {
+		return nil, fmt.Errorf("the default is not valid: %w", err)
+	}
+	return value, nil
 }
 
 // decode returns a pointer to a value, and the unknown fields that were let pass. raw is by path, as in a view. What panics is the
@@ -89,7 +101,7 @@ func (d *decoder) decodeNode(root *node) (value any, unknown []string, err error
 		switch {
 		case err != nil:
 		case d.custom != nil:
-			err = d.custom(doc, value)
+			err = d.custom(slices.Clone(doc), value) // which may write into it, as others must not see
 		default:
 			p.Elem().SetBytes(slices.Clone(doc))
 		}

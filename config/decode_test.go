@@ -252,6 +252,11 @@ func TestValidate(t *testing.T) {
 
 func TestDecoders(t *testing.T) {
 	t.Parallel()
+	shared := []byte("1")
+	scribble := func(data []byte, _ any) error { data[0] = '2'; return nil }
+	if _, _, err := decoderOf(0, WithDecoder(scribble)).decode(map[string][]byte{"": shared}); err != nil || string(shared) != "1" {
+		t.Errorf("a decoder wrote into what is shared: %q, %v", shared, err)
+	}
 	if got, err := decodeText(t, []byte("default"), "\x00raw"); err != nil || string(got) != "\x00raw" {
 		t.Errorf("bytes: %q, %v", got, err)
 	}
@@ -326,5 +331,14 @@ func TestMarshal(t *testing.T) {
 	}
 	if _, err := Marshal(make(chan int)); err == nil {
 		t.Error("a channel was encoded")
+	}
+	type odd struct { // its tag is none for encoding/json, which goes by the field
+		Wait time.Duration `json:"it's,string"` //nolint:staticcheck // that is what is tested
+	}
+	if got, err := Marshal(odd{1}); err != nil || string(got) != `{"Wait":"1ns"}` {
+		t.Errorf("%s, %v", got, err)
+	}
+	if got, err := decodeText(t, odd{}, `{"Wait":"2ns"}`); err != nil || got.Wait != 2 {
+		t.Errorf("%+v, %v", got, err)
 	}
 }

@@ -13,7 +13,8 @@
 // null as a whole are errors. Durations are written "5s", and a number is refused, since who writes 5 means seconds; Marshal writes them so.
 // Fields go by their json tags, and where etcd does not tell a field it has its default, also within maps; a list is what it says.
 // WithDecoder takes yaml.Unmarshal or the like instead, and T = []byte takes the bytes as they are. If T or *T has a method Validate() error,
-// that is asked too. A default that it refuses is an error of Watch: it could be the value at any time.
+// that is asked too. A default that it refuses means that something must be set in etcd: if nothing stands there, Watch fails at once, and a
+// delete that would go back to the default (WithDeleteResets) is refused.
 //
 // WithTree takes all keys below a name, each of which is a field: text needs no quotes there ("etcdctl put etcdkit/config/app/api/http/timeout
 // 5s"), and where a key that is an object has keys below it, these win. Keys that no path is spelled like are skipped, and the log says so
@@ -28,8 +29,9 @@
 // A value is that of one revision: the keys of a tree that one transaction wrote change together. Revisions do not fall while a Value lives.
 // After an outage or a compaction it converges to what stands in etcd, deletes included, within a second of the connection being back.
 //
-// Absent at the start means the default. A value that is deleted later stays as it was and says so (WithDeleteResets: goes back to the
-// default); in a tree, the field of a deleted key goes back to its default as long as other keys are there, and it is deleted when none is.
+// Absent at the start means the default, if that is valid. A value that is deleted later stays as it was and says so (WithDeleteResets: goes
+// back to the default); in a tree, the field of a deleted key goes back to its default as long as other keys are there, and it is deleted when
+// none is.
 //
 // That etcd is out of reach does not change a value. Changes tells of it, by itself, and again when the value is in step (Change.StaleSince).
 //
@@ -38,7 +40,7 @@
 // a last good file of this very value. It is decoded and validated anew when it is used.
 //
 // A write of a Store happens as a whole or not at all, history included, and only if nobody else wrote since the revision that it names. One
-// whose answer was lost is found again. The history does not depend on etcd's own, which compaction drops.
+// whose answer was lost is found again, and one that returned a conflict or a refusal does not come later. The history does not depend on etcd's own, which compaction drops.
 //
 // # Not guaranteed
 //
@@ -61,6 +63,7 @@
 //	<prefix>/confighistory/<name>/@/head                the number of the newest
 //	<prefix>/configstatus/<name>/@/<lease in hex>/<id>  who runs it, under the session's lease
 //
+// History and reports of a tree have "@.tree" in the place of "@": a tree and a single value of one name know nothing of each other.
 // WithKey puts a value at any other key; history and reports stay where they are. To read a value, the user needs the read permission for the
 // keys beside it, too (<prefix>/config/app/ for "app/api"); for a tree, for those below it; with WithKey, for that key alone. What else needs
 // which permission is in docs/permissions.md.

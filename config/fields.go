@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // field is where encoding/json would put a member.
@@ -84,6 +85,16 @@ func rank(f field) int {
 	return 0
 }
 
+// isTagName tells whether encoding/json takes a tag's name. It passes over one that it does not take.
+func isTagName(name string) bool {
+	for _, c := range name {
+		if !strings.ContainsRune("!#$%&()*+-./:;<=>?@[]^_{|}~ ", c) && !unicode.IsLetter(c) && !unicode.IsDigit(c) {
+			return false
+		}
+	}
+	return true
+}
+
 // collect appends the fields of a struct and of those embedded in it, each of which is gone into once.
 func collect(all *fieldList, t reflect.Type, index []int, within map[reflect.Type]bool) {
 	if within[t] {
@@ -95,6 +106,9 @@ func collect(all *fieldList, t reflect.Type, index []int, within map[reflect.Typ
 		sf := t.Field(i)
 		at := append(slices.Clone(index), i)
 		name, options, _ := strings.Cut(sf.Tag.Get("json"), ",")
+		if !isTagName(name) {
+			name = ""
+		}
 		if sf.Tag.Get("json") == "-" {
 			continue
 		}

@@ -96,11 +96,11 @@ func (g *lastGood) sum() string {
 // view makes a view of the file, if it is still good.
 func (g *lastGood) view(d *decoder) (*view, error) {
 	v := &view{revision: g.Revision, raw: g.Values, saved: g.Saved}
-	if len(g.Values) == 0 {
-		v.value = d.defaults()
-		return v, nil
-	}
 	var err error
+	if len(g.Values) == 0 {
+		v.value, err = d.fallback()
+		return v, err
+	}
 	v.value, _, err = d.decode(g.Values)
 	return v, err
 }

@@ -49,9 +49,15 @@ func (r *respeller) respell(raw []byte, t reflect.Type) error {
 		return err
 	case t.Kind() == reflect.Struct:
 		fields := r.fields.of(t)
-		return r.members(n, func(name string) reflect.Type { return t.FieldByIndex(fields.find(name).index).Type })
+		return r.members(n, func(name string) (reflect.Type, error) {
+			f := fields.find(name)
+			if f == nil {
+				return nil, fmt.Errorf("%v has no field for %q, as encoding/json calls it", t, name)
+			}
+			return t.FieldByIndex(f.index).Type, nil
+		})
 	case t.Kind() == reflect.Map:
-		return r.members(n, func(string) reflect.Type { return t.Elem() })
+		return r.members(n, func(string) (reflect.Type, error) { return t.Elem(), nil })
 	case t.Kind() == reflect.Array, t.Kind() == reflect.Slice && t.Elem().Kind() != reflect.Uint8:
 		return r.elements(n, t.Elem())
 	default:
@@ -60,7 +66,7 @@ func (r *respeller) respell(raw []byte, t reflect.Type) error {
 	return nil
 }
 
-func (r *respeller) members(n *node, typeOf func(name string) reflect.Type) error {
+func (r *respeller) members(n *node, typeOf func(name string) (reflect.Type, error)) error {
 	members, err := n.members() // which finds two keys of a map that encode themselves alike
 	if err != nil {
 		return err
@@ -69,7 +75,11 @@ func (r *respeller) members(n *node, typeOf func(name string) reflect.Type) erro
 		r.out.WriteByte("{,"[min(i, 1)])
 		r.out.Write(quote(m.name))
 		r.out.WriteByte(':')
-		if err := r.respell(m.node.raw, typeOf(m.name)); err != nil {
+		t, err := typeOf(m.name)
+		if err == nil {
+			err = r.respell(m.node.raw, t)
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,7 @@ const (
 	kind        = "config"
 	historyKind = "confighistory"
 	statusKind  = "configstatus"
+	treeLine    = ".tree" // behind the lines of a tree: no name has a segment that begins like that of a line
 )
 
 // Option changes a default of Watch, of NewStore or of Check. Each says which; where it would mean nothing it is refused.
@@ -46,7 +47,8 @@ func WithDecoder(decode func(data []byte, v any) error) Option {
 // old programs read what new ones know already. It is for Watch and Check.
 func WithUnknownFields() Option { return func(o *options) { o.lenient = true } }
 
-// WithDeleteResets goes back to the default when the value is deleted, instead of keeping the last good one. It is for Watch.
+// WithDeleteResets goes back to the default when the value is deleted, instead of keeping the last good one, which it does if the default is
+// not valid. It is for Watch.
 func WithDeleteResets() Option { return func(o *options) { o.resets = true } }
 
 // WithLastGood keeps what was last accepted in a file, so that a program can start while etcd is unreachable. The file says as much

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"strings"
 
 	"etcdkit/internal/hub"
@@ -21,6 +22,16 @@ type place struct {
 
 // prefix is what a tree's keys begin with.
 func (p place) prefix() string { return p.key + "/" }
+
+// line returns what the keys of a kind begin with that stand beside the value. Those of a tree are apart from those of the single value of
+// that name: a history of both would be one of neither.
+func (p place) line(kind string) (string, error) {
+	line, err := p.keys.Line(kind, p.name)
+	if p.tree {
+		line += treeLine
+	}
+	return line + "/", err
+}
 
 // span returns the first key of all that belongs to the value, and the one behind the last; "" if it is one key.
 func (p place) span() (key, end string) {
@@ -48,6 +59,9 @@ func (p place) path(key string) (string, bool) {
 // keyOf is the inverse of path.
 func (p place) keyOf(path string) (string, error) {
 	if !p.tree {
+		if path != "" {
+			return "", fmt.Errorf("path %q: a single value has none", path)
+		}
 		return p.key, nil
 	}
 	if p.exact {

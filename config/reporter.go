@@ -43,11 +43,11 @@ func (f *follower) report(ctx context.Context) {
 
 // reportUnder reports under one lease, until that is lost.
 func (f *follower) reportUnder(ctx context.Context, epoch hub.Epoch) error {
-	line, err := f.hub.Keys.Line(statusKind, f.name)
+	line, err := f.place.line(statusKind)
 	if err != nil {
 		return err
 	}
-	r := &reporter{follower: f, epoch: epoch, key: line + "/" + strconv.FormatInt(int64(epoch.ID()), 16) + "/" + f.id}
+	r := &reporter{follower: f, epoch: epoch, key: line + strconv.FormatInt(int64(epoch.ID()), 16) + "/" + f.id}
 	living, cancel := hub.Either(ctx, epoch.Context())
 	defer cancel()
 

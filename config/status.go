@@ -44,11 +44,11 @@ func (s *Store) Status(ctx context.Context) ([]Instance, error) {
 }
 
 func (s *Store) instances(ctx context.Context) ([]Instance, error) {
-	line, err := s.hub.Keys.Line(statusKind, s.place.name)
+	line, err := s.place.line(statusKind)
 	if err != nil {
 		return nil, err
 	}
-	reports, err := readPrefix(ctx, s.hub, line+"/")
+	reports, err := readPrefix(ctx, s.hub, line)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func (s *Store) instances(ctx context.Context) ([]Instance, error) {
 	current := digest(now.values)
 	var list []Instance
 	for _, kv := range reports.Keys {
-		session, id, _ := strings.Cut(strings.TrimPrefix(string(kv.Key), line+"/"), "/")
+		session, id, _ := strings.Cut(strings.TrimPrefix(string(kv.Key), line), "/")
 		lease, err := strconv.ParseInt(session, 16, 64)
 		var r report
 		if err == nil {

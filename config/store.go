@@ -40,8 +40,7 @@ func NewStore(s *session.Session, name string, opts ...Option) *Store {
 	}
 	st.place, st.bad = o.place(st.hub, name)
 	if st.bad == nil {
-		st.line, st.bad = st.hub.Keys.Line(historyKind, name)
-		st.line += "/"
+		st.line, st.bad = st.place.line(historyKind)
 	}
 	return st
 }
@@ -194,7 +193,8 @@ func WithAuthor(author string) PutOption { return func(o *putOptions) { o.author
 func WithComment(comment string) PutOption { return func(o *putOptions) { o.comment = comment } }
 
 // WithCheck refuses the write if check does, which gets the value as it would be: see Check. Of a tree that is the whole of it, with
-// what the write changes, as one JSON document. What is deleted is not checked, unless it is a part of a tree.
+// what the write changes, as one JSON document: if somebody writes any of it meanwhile, past the store too, the check is asked again. A key
+// that is deleted past the store meanwhile is not noticed. What is deleted is not checked, unless it is a part of a tree.
 func WithCheck(check func(data []byte) error) PutOption {
 	return func(o *putOptions) { o.checks = append(o.checks, check) }
 }

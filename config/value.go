@@ -18,7 +18,7 @@ type Value[T any] struct {
 }
 
 // Watch reads the value of that name once, and follows it from then on. Where nothing stands in etcd the value is def, and where etcd
-// tells a part, def has the rest. If etcd cannot be asked before ctx ends, Watch returns the last good value (WithLastGood) marked as
+// tells a part, def has the rest. A def that Validate refuses cannot be the value: then something must stand in etcd. If etcd cannot be asked before ctx ends, Watch returns the last good value (WithLastGood) marked as
 // stale, or an error: never defaults in silence. If what stands in etcd cannot be used, it returns the last good value too, or
 // a *RefusedError.
 func Watch[T any](ctx context.Context, s *session.Session, name string, def T, opts ...Option) (*Value[T], error) {

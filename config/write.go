@@ -2,7 +2,6 @@ package config
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -24,7 +23,7 @@ const (
 // write is one write on its way. Its transaction compares the head of the history, which every write through a store replaces, so that they
 // form one line; and the keys that it changes, since others write those too. The record in the history has a random id. So the
 // transaction can be sent again after a lost answer: if the first copy was applied, the second fails its compare, finds the
-// record with its id, and knows.
+// record with its id, and knows. If the second fails without that, the first is made void before anything is said (settle).
 type write struct {
 	*Store
 	rev    int64             // that it is based on
@@ -32,11 +31,11 @@ type write struct {
 	paths  []string          // of values, in order
 	keys   map[string]string // by path
 	putOptions
-	id string
+	id string // of the turn that is under way
 }
 
 func (s *Store) newWrite(rev int64, values map[string][]byte, o putOptions) (*write, error) {
-	w := &write{Store: s, rev: rev, values: values, keys: map[string]string{}, putOptions: o, id: rand.Text()}
+	w := &write{Store: s, rev: rev, values: values, keys: map[string]string{}, putOptions: o}
 	w.paths = slices.Sorted(maps.Keys(values))
 	size := 0
 	for _, path := range w.paths {
@@ -67,6 +66,7 @@ type base struct {
 	version int64                       // the newest in the history
 	newest  *mvccpb.KeyValue            // of all keys below a tree, of which none is to be there: whoever wrote it; nil if there is none
 	at      int64                       // the revision of the read
+	checked int64                       // the revision of the tree that the checks were asked of; zero if none were
 }
 
 // revision is that of the newest of the keys.
@@ -94,7 +94,7 @@ func (w *write) run(ctx context.Context) (int64, error) {
 		if err := w.against(ctx, b); err != nil {
 			return 0, err
 		}
-		if err := w.checked(ctx); err != nil {
+		if err := w.ask(ctx, b); err != nil {
 			return 0, err
 		}
 		rev, err := w.commit(ctx, b)
@@ -139,8 +139,8 @@ func (w *write) look(ctx context.Context) (*base, error) {
 	return b, err
 }
 
-// checked asks the checks.
-func (w *write) checked(ctx context.Context) error {
+// ask asks the checks.
+func (w *write) ask(ctx context.Context, b *base) error {
 	if len(w.checks) == 0 {
 		return nil
 	}
@@ -150,6 +150,7 @@ func (w *write) checked(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		b.checked = now.revision
 		values := now.values
 		maps.Copy(values, w.values)
 		maps.DeleteFunc(values, func(_ string, value []byte) bool { return value == nil })
@@ -160,7 +161,7 @@ func (w *write) checked(ctx context.Context) error {
 		return nil
 	}
 	for _, check := range w.checks {
-		if err := check(data); err != nil {
+		if err := check(slices.Clone(data)); err != nil {
 			return fmt.Errorf("%w: %w", ErrRefused, err)
 		}
 	}

@@ -15,7 +15,7 @@ func TestConfigHistoryWithAHole(t *testing.T) {
 	t.Parallel()
 	client, prefix := cluster.Shared(t), cluster.Prefix(t)
 	st := config.NewStore(open(t, client, prefix), "app", config.WithTree())
-	line := prefix + "/confighistory/app/@/"
+	line := prefix + "/confighistory/app/@.tree/"
 	mustStoreAll(t, st, config.AnyRevision, "a=1", "b=1", "c=1")
 	mustStoreAll(t, st, config.AnyRevision, "a=2", "b=2")
 	mustStoreAll(t, st, config.AnyRevision, "a=3")

@@ -17,7 +17,7 @@ type Layer struct {
 	value *config.Value[map[string]any]
 
 	mu     sync.Mutex // protects what follows
-	read   int64      // the revision of what was read last
+	read   reading    // what was read last
 	watch  *watch     // nil while nobody watches
 	closed bool
 }
@@ -29,7 +29,7 @@ func Provider(ctx context.Context, s *session.Session, name string, opts ...conf
 	if err != nil {
 		return nil, err
 	}
-	return &Layer{name: name, value: v, read: v.Snapshot().Revision}, nil
+	return &Layer{name: name, value: v, read: v.Snapshot()}, nil
 }
 
 // Checked returns a decoder that refuses what one of the checks refuses, and else does what decode does: json.Unmarshal, yaml.Unmarshal or
@@ -62,7 +62,7 @@ func (l *Layer) take() map[string]any {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.value.Snapshot()
-	l.read = now.Revision
+	l.read = now
 	return now.Value
 }
 

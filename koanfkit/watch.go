@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,6 +21,9 @@ var (
 
 // change is what a callback is told.
 type change = config.Change[map[string]any]
+
+// reading is what somebody read.
+type reading = config.Snapshot[map[string]any]
 
 // watch is the owner of the goroutine that serves one callback.
 type watch struct {
@@ -71,8 +75,8 @@ func (l *Layer) Unwatch() error {
 }
 
 // tell is the goroutine that calls. While a call is under way, config makes one change of what comes. The first change is the state as it
-// is: it is told if it is not that of the revision that was read.
-func (l *Layer) tell(ctx context.Context, read int64, cb func(event any, err error)) {
+// is: it is told if it is not what was read.
+func (l *Layer) tell(ctx context.Context, read reading, cb func(event any, err error)) {
 	first, last := true, new(change)
 	for ch, err := range l.value.Changes(ctx) {
 		switch {
@@ -95,12 +99,15 @@ func (l *Layer) tell(ctx context.Context, read int64, cb func(event any, err err
 	}
 }
 
-// isUnread tells whether the first change has another value than the one that was read at that revision.
-func (l *Layer) isUnread(ch *change, read int64) bool {
-	if ch.Refused == nil {
-		return ch.Revision != read
+// isUnread tells whether the first change has another value, or that of another revision, than what was read.
+func (l *Layer) isUnread(ch *change, read reading) bool {
+	switch {
+	case !reflect.DeepEqual(ch.New, read.Value):
+		return true
+	case ch.Refused == nil:
+		return ch.Revision != read.Revision
 	}
-	return l.value.Snapshot().Revision != read // the revision of the change is the one that was refused
+	return l.value.Snapshot().Revision != read.Revision // the revision of the change is the one that was refused
 }
 
 // isNews tells whether there is more in a change than a refusal, or how fresh the value is.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -240,5 +241,50 @@ func TestStale(t *testing.T) {
 	p.mend()
 	if ch := got.change(t); ch.New["n"] != 1.0 || load(t, layer).Int("n") != 1 {
 		t.Errorf("told %+v", ch)
+	}
+}
+
+// A reset that comes between Load and Watch is told, also where the layer started from its last good file.
+func TestWatchTellsOfAReset(t *testing.T) {
+	t.Parallel()
+	client, s := open(t)
+	opts := []config.Option{config.WithLastGood(filepath.Join(t.TempDir(), "last")), config.WithDeleteResets()}
+	mustPut(t, client, keyOf, `{"n":1}`)
+	must(t, mustProvide(t, s, opts...).Close()) // the file is written by then
+	_, err := client.Delete(soon(t), keyOf)
+	must(t, err)
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	layer, err := Provider(over, s, "app/api", opts...)
+	must(t, err)
+	t.Cleanup(func() { _ = layer.Close() })
+	if n := load(t, layer).Int("n"); n != 1 {
+		t.Fatalf("void: it did not start from the file, but with %d", n)
+	}
+	for ch, err := range layer.value.Changes(soon(t)) {
+		must(t, err)
+		if ch.Deleted {
+			break
+		}
+	}
+	if ch := mustWatch(t, layer).change(t); !ch.Deleted || len(ch.New) != 0 {
+		t.Errorf("told %+v", ch)
+	}
+}
+
+// What was read is not told again, and anything else is: another value of that revision too.
+func TestIsUnread(t *testing.T) {
+	t.Parallel()
+	layer := &Layer{value: config.Fixed(map[string]any{})}
+	read := reading{Value: map[string]any{"n": 1}, Revision: 5}
+	for want, changes := range map[bool][]*change{
+		false: {{New: map[string]any{"n": 1}, Revision: 5}},
+		true:  {{New: map[string]any{"n": 1}, Revision: 6}, {New: map[string]any{}, Revision: 5}, {Revision: 5}},
+	} {
+		for _, ch := range changes {
+			if layer.isUnread(ch, read) != want {
+				t.Errorf("%+v is unread: %v", ch, !want)
+			}
+		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"etcdkit/internal/hub"
 	"etcdkit/internal/keyspace"
+	"etcdkit/internal/retry"
 )
 
 // Token is a fencing token: it grows with every exclusive grant of a name. Hand it to what the holder works on, and let that refuse
@@ -49,7 +50,8 @@ func New(client *clientv3.Client, opts ...Option) *Session {
 	}
 	trace := s.opts.trace.filled()
 	s.hub = hub.New(hub.Config{
-		Client: client, Keys: s.keys, Log: s.opts.log, Grace: s.opts.grace, Self: hub.Describe(s.opts.labels),
+		Client: client, Keys: s.keys, Log: s.opts.log, Grace: s.opts.grace, TTL: s.opts.ttl,
+		Self: hub.Describe(s.opts.labels),
 		Hooks: hub.Hooks{
 			Queued:   trace.Queued,
 			Waiting:  trace.Waiting,
@@ -159,11 +161,15 @@ func (s *Session) shutdown(ctx context.Context) error {
 	if deadline.IsZero() {
 		deadline = time.Now().Add(s.opts.grace) // the lease may be alive for all we know, so ask, but not for long
 	}
+	over := ctx.Err() != nil
 	ctx, cancel := s.hub.ReleaseContext(ctx, deadline)
 	defer cancel()
 	stop := context.AfterFunc(s.client.Ctx(), cancel) // a closed client answers nothing any more
 	defer stop()
 
+	if id != clientv3.NoLease {
+		s.sayBye(ctx, deadline, over)
+	}
 	revoked := s.revoke(ctx, id)
 	if revoked != nil {
 		_ = s.hub.Idle(ctx) // then what the janitor still deletes counts
@@ -176,6 +182,20 @@ func (s *Session) shutdown(ctx context.Context) error {
 		return fmt.Errorf("session: close: still stopping: %w", stopped)
 	}
 	return nil
+}
+
+// sayBye lets those who have to write something before the lease is revoked do so. It leaves half of the time for the revocation.
+func (s *Session) sayBye(ctx context.Context, deadline time.Time, over bool) {
+	left := time.Until(deadline)
+	if end, ok := ctx.Deadline(); ok {
+		left = min(left, time.Until(end))
+	}
+	if over {
+		left = min(left, s.opts.grace)
+	}
+	ctx, cancel := retry.Within(ctx, left/2)
+	defer cancel()
+	s.hub.SayBye(ctx)
 }
 
 // Hub is for the packages of the kit alone: its type is internal and its methods come and go.

@@ -47,6 +47,7 @@ type Config struct {
 	Keys   keyspace.Space
 	Log    *slog.Logger
 	Grace  time.Duration
+	TTL    time.Duration // that leases are asked for with
 	Hooks  Hooks
 	Self   Info // what the session key says
 
@@ -81,6 +82,7 @@ type Hub struct {
 	busy   bool // the goroutine that resets the connection's backoff runs
 	shared map[string]*share
 	ended  map[string]int // mirrors that have ended by themselves, by prefix
+	byes   map[*bye]bool
 	group  sync.WaitGroup
 
 	janitor janitor
@@ -94,6 +96,7 @@ func New(c Config) *Hub {
 		Holds:  stream.New("hold"),
 		shared: make(map[string]*share),
 		ended:  make(map[string]int),
+		byes:   make(map[*bye]bool),
 	}
 	for i := range h.mirrors {
 		h.mirrors[i] = stream.New("mirror")

@@ -174,3 +174,28 @@ func TestInfoRoundTrips(t *testing.T) {
 		t.Errorf("a later version became %+v", got)
 	}
 }
+
+// Who has something to say before the lease is given back says it once, unless it was taken back, and nobody is waited for longer than ctx.
+func TestSayBye(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub()
+		said := make(chan string, 3)
+		h.OnClose(func(context.Context) { said <- "one" })
+		undo := h.OnClose(func(context.Context) { said <- "undone" })
+		h.OnClose(func(ctx context.Context) { <-ctx.Done(); said <- "two" })
+		undo()
+		undo()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		begun := time.Now()
+		h.SayBye(ctx)
+		h.SayBye(ctx)
+		if took := time.Since(begun); took != time.Second {
+			t.Errorf("it took %v", took)
+		}
+		if a, b := <-said, <-said; a != "one" || b != "two" || len(said) > 0 {
+			t.Errorf("said: %s, %s", a, b)
+		}
+	})
+}

@@ -18,7 +18,10 @@ func (m *Mirror) Changes(ctx context.Context, backlog int) iter.Seq2[*Update, er
 type steps struct {
 	most    int
 	waiting []step
-	since   time.Time // what the last step says of it
+	// What the last step says of these.
+	revision int64
+	since    time.Time
+	why      error
 }
 
 // step is one update to come.
@@ -27,6 +30,7 @@ type step struct {
 	revision int64
 	resynced bool
 	since    time.Time // since when the mirror is out of step; zero while it is in step
+	why      error     // what casts doubt on it
 	folded   int
 }
 
@@ -34,12 +38,13 @@ func (s *steps) begin(d diff, revision int64, f freshness) {
 	if s == nil {
 		return
 	}
-	s.since = f.since()
-	s.waiting = []step{{d: d, revision: revision, since: s.since}}
+	s.revision, s.since, s.why = revision, f.since(), f.why
+	s.waiting = []step{{d: d, revision: revision, since: s.since, why: s.why}}
 }
 
 func (s *steps) add(d diff, revision int64, resynced bool) {
-	s.push(step{d: maps.Clone(d), revision: revision, resynced: resynced, since: s.since}) // others get the same difference
+	s.revision = revision
+	s.push(step{d: maps.Clone(d), revision: revision, resynced: resynced, since: s.since, why: s.why}) // others get the same difference
 }
 
 // turn takes note of being in step or not. It is true if that is news.
@@ -48,8 +53,8 @@ func (s *steps) turn(f freshness) bool {
 	if since.IsZero() == s.since.IsZero() {
 		return false
 	}
-	s.since = since
-	s.push(step{d: diff{}, since: since})
+	s.since, s.why = since, f.why
+	s.push(step{d: diff{}, revision: s.revision, since: since, why: s.why})
 	return true
 }
 
@@ -62,7 +67,7 @@ func (s *steps) push(next step) {
 	a.d.merge(b.d)
 	s.waiting = s.waiting[1:]
 	s.waiting[0] = step{
-		d: a.d, revision: max(a.revision, b.revision), resynced: a.resynced || b.resynced, since: b.since, folded: a.folded + b.folded + 1,
+		d: a.d, revision: max(a.revision, b.revision), resynced: a.resynced || b.resynced, since: b.since, why: b.why, folded: a.folded + b.folded + 1,
 	}
 }
 
@@ -73,7 +78,7 @@ func (s *steps) take() *Update {
 	next := s.waiting[0]
 	s.waiting = s.waiting[1:]
 	u := next.d.update(next.revision, next.resynced)
-	u.StaleSince, u.Folded = next.since, next.folded
+	u.StaleSince, u.Err, u.Folded = next.since, next.why, next.folded
 	return u
 }
 

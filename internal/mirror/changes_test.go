@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -65,13 +66,37 @@ func TestChangesTellOfDoubt(t *testing.T) {
 	s.begin(diff{}, 1, freshness{proof: at})
 	s.take()
 	for range 2 {
-		s.turn(freshness{proof: at, stale: true})
+		s.turn(freshness{proof: at, stale: true, why: errSilent})
 	}
-	if u := s.take(); u == nil || !u.StaleSince.Equal(at) || s.take() != nil {
+	if u := s.take(); u == nil || !u.StaleSince.Equal(at) || u.Revision != 1 || !errors.Is(u.Err, errSilent) || s.take() != nil {
 		t.Errorf("out of step: %+v", u)
 	}
 	s.turn(freshness{proof: at})
-	if u := s.take(); u == nil || !u.StaleSince.IsZero() || s.take() != nil {
+	if u := s.take(); u == nil || !u.StaleSince.IsZero() || u.Revision != 1 || u.Err != nil || s.take() != nil {
 		t.Errorf("in step again: %+v", u)
+	}
+}
+
+// What was written just before a delete is told with it, however much was folded: it says why the key is gone.
+func TestWhatWasDeletedLast(t *testing.T) {
+	t.Parallel()
+	first, last := &Item{Key: "k", ModRevision: 1}, &Item{Key: "k", ModRevision: 2}
+	written, deleted := diff{}, diff{}
+	written.add("k", first, last)
+	deleted.add("k", last, nil)
+	s := &steps{most: 2}
+	s.begin(diff{}, 1, freshness{})
+	s.take()
+	s.add(written, 2, false)
+	s.add(deleted, 3, false)
+	s.add(diff{"other": {new: &Item{Key: "other"}}}, 4, false)
+	if u := s.take(); u == nil || len(u.Deletes) != 1 || u.Deletes[0] != first || u.Last[0] != last {
+		t.Errorf("folded: %+v", u)
+	}
+	net := diff{}
+	net.merge(written)
+	net.merge(deleted)
+	if u := net.update(3, false); len(u.Puts) != 0 || len(u.Deletes) != 1 || u.Deletes[0] != first || u.Last[0] != last {
+		t.Errorf("merged: %+v", u)
 	}
 }

@@ -15,12 +15,17 @@ type Update struct {
 	Puts []Put
 	// Deletes are the keys that are gone, as they were, in the order of keys.
 	Deletes []*Item
+	// Last are the Deletes as they last were, of which the follower may not have been told: what is written just before a delete can say
+	// why it comes.
+	Last []*Item
 	// Resynced tells that it comes from a new list, so that changes which undid each other may be missing. It is not set on the
 	// first of a walk.
 	Resynced bool
 	// StaleSince is since when the mirror is out of step with etcd, as far as is known, zero while it is in step. Only Changes and Follow
 	// tell it.
 	StaleSince time.Time
+	// Err is what casts doubt on it, while StaleSince is set.
+	Err error
 	// Folded is how many transactions were folded into this one, because the consumer was too slow. Only Changes tells it.
 	Folded int
 }
@@ -32,42 +37,55 @@ type Put struct {
 	Prev *Item
 }
 
-// change is what became of a key: old is nil where it was created, new where it was deleted.
-type change struct{ old, new *Item }
+// change is what became of a key: old is nil where it was created, new where it was deleted. last is then what was deleted, which differs from
+// old if there were changes in between.
+type change struct{ old, new, last *Item }
 
 // diff is a net difference: one change for each key, whatever happened in between.
 type diff map[string]change
 
 // add appends a change of one key. What comes back to where it began is no difference.
 func (d diff) add(key string, old, new *Item) {
-	if earlier, ok := d[key]; ok {
-		old = earlier.old
+	c := change{old: old, new: new}
+	if new == nil {
+		c.last = old
 	}
-	if same(old, new) {
+	d.append(key, c)
+}
+
+func (d diff) append(key string, c change) {
+	if earlier, ok := d[key]; ok {
+		c.old = earlier.old
+	}
+	if same(c.old, c.new) {
 		delete(d, key)
 		return
 	}
-	d[key] = change{old, new}
+	d[key] = c
 }
 
 // merge appends the changes of a later difference.
 func (d diff) merge(later diff) {
 	for key, c := range later {
-		d.add(key, c.old, c.new)
+		d.append(key, c)
 	}
 }
 
 // update puts a difference into the order in which followers get it.
 func (d diff) update(revision int64, resynced bool) *Update {
 	u := &Update{Revision: revision, Resynced: resynced, Puts: make([]Put, 0, len(d))}
+	var gone []change
 	for _, c := range d {
 		if c.new == nil {
-			u.Deletes = append(u.Deletes, c.old)
+			gone = append(gone, c)
 		} else {
 			u.Puts = append(u.Puts, Put{Item: c.new, Prev: c.old})
 		}
 	}
-	slices.SortFunc(u.Deletes, func(a, b *Item) int { return strings.Compare(a.Key, b.Key) })
+	slices.SortFunc(gone, func(a, b change) int { return strings.Compare(a.old.Key, b.old.Key) })
+	for _, c := range gone {
+		u.Deletes, u.Last = append(u.Deletes, c.old), append(u.Last, c.last)
+	}
 	slices.SortFunc(u.Puts, func(a, b Put) int {
 		if a.ModRevision != b.ModRevision { // cmp.Or would compare the keys all the same
 			return cmp.Compare(a.ModRevision, b.ModRevision)

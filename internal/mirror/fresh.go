@@ -11,6 +11,7 @@ type freshness struct {
 	proof time.Time // when the state was last known to be etcd's
 	stale bool      // something happened since that casts doubt on it
 	told  bool      // and the log has been told
+	why   error     // what casts the doubt
 }
 
 // Stale returns zero while the mirror is in step with etcd, as far as is known, else for how long that is not proven.
@@ -48,7 +49,7 @@ func (m *Mirror) doubt(err error) {
 	if m.fresh.told {
 		level = slog.LevelDebug
 	}
-	m.fresh.stale, m.fresh.told = true, true
+	m.fresh.stale, m.fresh.told, m.fresh.why = true, true, err
 	m.last = err
 	wake := m.turnLocked()
 	m.mu.Unlock()

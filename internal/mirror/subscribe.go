@@ -84,7 +84,7 @@ func (m *Mirror) subscribe(s *subscription) {
 	case s.key == "":
 		s.pending = between(nil, m.state.items)
 	case item != nil:
-		s.pending = diff{s.key: {nil, item}}
+		s.pending = diff{s.key: {new: item}}
 	default:
 		s.pending = diff{}
 	}
@@ -175,7 +175,7 @@ func (m *Mirror) deliverLocked(d diff, resynced bool) (wake []*subscription) {
 	}
 	for key, c := range d {
 		for _, s := range m.subs[key] {
-			s.pending.add(key, c.old, c.new)
+			s.pending.append(key, c)
 			wake = append(wake, s)
 		}
 	}
