@@ -22,6 +22,9 @@ func TestWrongEndpoint(t *testing.T) {
 		{"list", []string{"lock", "ls"}, statusFailed, nil},
 		{"elect", []string{"elect", "a", "--", "echo"}, statusOwn, nil},
 		{"resign", []string{"elect", "resign", "a"}, statusFailed, nil},
+		{"services", []string{"services"}, statusFailed, nil},
+		{"register", []string{"register", "a", "--addr", "a:1", "--", "echo"}, statusOwn, nil},
+		{"gateway", []string{"gateway", "--listen", "127.0.0.1:0"}, statusFailed, nil},
 	} {
 		c.says = []string{"etcd at 127.0.0.1:1: ", "connection refused"}
 		c.check(t, "127.0.0.1:1")
@@ -71,6 +74,12 @@ func TestWrongPasswordAndNoPermission(t *testing.T) {
 		{"config rollback", []string{"--user", "ann:annpw", "config", "rollback", "a", "1"}, statusFailed, []string{`config "a"`, "permission denied"}},
 		{"config status", []string{"--user", "ann:annpw", "config", "status", "a"}, statusFailed, []string{`config "a"`, "permission denied"}},
 		{"config watch", []string{"--user", "ann:annpw", "config", "watch", "a"}, statusFailed, []string{`config "a"`, "permission denied"}},
+		{"services", []string{"--user", "ann:annpw", "services"}, statusFailed, []string{"discovery: services", "permission denied"}},
+		{"instances", []string{"--user", "ann:annpw", "services", "ls", "a"}, statusFailed, []string{`discovery "a"`, "permission denied"}},
+		{"watch a service", []string{"--user", "ann:annpw", "services", "watch", "a"}, statusFailed, []string{`discovery "a"`, "permission denied"}},
+		{"drain", []string{"--user", "ann:annpw", "services", "drain", "a", "b"}, statusFailed, []string{`discovery "a"`, "permission denied"}},
+		{"register", []string{"--user", "ann:annpw", "register", "a", "--addr", "a:1", "--", "echo"}, statusOwn, []string{`discovery "a"`, "permission denied"}},
+		{"gateway", []string{"--user", "ann:annpw", "gateway", "--listen", "127.0.0.1:0"}, statusFailed, []string{`config "gateway"`, "permission denied"}},
 		{"transfer", []string{"--user", "ann:annpw", "elect", "transfer", "a", "b"}, statusFailed, []string{`election "a"`, "permission denied"}},
 	} {
 		c.check(t, s.endpoint())
@@ -100,6 +109,7 @@ func TestNoSpace(t *testing.T) {
 		{"try", []string{"lock", "a", "--try", "--", "echo"}, statusOwn, []string{`lock "a"`, "database space exceeded"}},
 		{"elect", []string{"elect", "a", "--", "echo"}, statusOwn, []string{`election "a"`, "database space exceeded"}},
 		{"config", []string{"config", "put", "a", "--value", "1"}, statusFailed, []string{`config "a"`, "database space exceeded"}},
+		{"register", []string{"register", "a", "--addr", "a:1", "--", "echo"}, statusOwn, []string{`discovery "a"`, "database space exceeded"}},
 	} {
 		c.check(t, s.endpoint())
 	}

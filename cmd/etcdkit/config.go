@@ -28,8 +28,11 @@ between, it changes nothing, shows what they wrote, and ends with status 4. Each
 its author, its time and a comment, and can be undone.
 
 With --tree, NAME stands for all keys below it: the values http/timeout and http/retries of the tree app/api are the keys
-app/api/http/timeout and app/api/http/retries, and are written together. Give it to each command that is about a tree: its
-history is another one than those of its keys.
+app/api/http/timeout and app/api/http/retries, and are written together. Give it to each command that is about a tree: it
+has a history and a status of its own, which are neither those of its keys nor those of a single value of the same NAME.
+
+If etcd does not tell what became of a write, it may have happened, or may still happen: the error says so, and
+"etcdkit config history" tells.
 
 No command here knows which values a program accepts. One that refuses a value goes on with the last good one, and
 "etcdkit config status" tells why.`,

@@ -17,6 +17,9 @@ type meeting struct {
 
 func (m *meeting) Unwrap() error { return m.ConflictError }
 
+// final marks it as what is so however ctx ended.
+func (m *meeting) final() {}
+
 // withTheirs adds to a conflict what they wrote: that over a tree tells of the keys alone that were to be written, and may be about others.
 func withTheirs(ctx context.Context, st *config.Store, err error) error {
 	var conflict *config.ConflictError

@@ -71,7 +71,7 @@ func (d *configDel) run(name string) error {
 		case given:
 			err = &config.ConflictError{Name: name, Rev: at}
 		}
-		return withTheirs(ctx, st, err)
+		return d.where.became(ctx, st, "deleted", err)
 	})
 	if err != nil {
 		return tellTheirs(d.cmd, err)

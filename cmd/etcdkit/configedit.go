@@ -43,8 +43,8 @@ else, and where there is none the edit ends. If nothing changed, nothing is writ
 the text empty, or if the editor fails, and the status is 1.
 
 If somebody else wrote meanwhile, nothing is written either: the difference between theirs and yours is shown, and the
-status is 4. Your text is kept then, and whenever it was not written, in a file that is named and that only you
-can read.
+status is 4. Your text is kept then, and whenever it was not written or that is not known, in a file that is named and that
+only you can read.
 
 With --tree you edit an object whose fields are the keys of the tree: a field that you take out is a key that is deleted.
 

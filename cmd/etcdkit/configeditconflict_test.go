@@ -29,6 +29,40 @@ func TestConfigEditConflict(t *testing.T) {
 	}
 }
 
+// TestConfigEditWithoutAnAnswer: the text is kept, since nobody knows whether it was written.
+func TestConfigEditWithoutAnAnswer(t *testing.T) {
+	t.Parallel()
+	putForEdit(t, "silent", `{"x":1}`)
+	etcd := newForgetful(t, "remember me")
+	e := startEdit(t, `sed -i 's/1/"remember me"/' "$1"`, "silent", "--yes", "--endpoints", etcd.endpoint, "--command-timeout", "2s")
+	e.ends(statusFailed, "remember me")
+	if says := "no answer from etcd at " + etcd.endpoint + " within 2s: it may have been written, or may still be: "; !strings.Contains(e.err.all(), says) {
+		t.Errorf("it says %q", e.err.all())
+	}
+	if value, _ := stands(t, t.Name(), "silent"); !strings.Contains(value, "remember me") {
+		t.Errorf("%s stands there", value)
+	}
+}
+
+// TestConfigEditOfATreeWithNull: a key that holds null is there. It stays as it is, or is taken out.
+func TestConfigEditOfATreeWithNull(t *testing.T) {
+	t.Parallel()
+	prefix := ownPrefix(t)
+	for path, value := range map[string]string{"a": "null", "b": " null", "c": "1"} {
+		if _, err := shared.client.Put(t.Context(), prefix+"/config/wood/"+path, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e := startEdit(t, `sed -i -e /a:/d -e 's/1/2/' "$1"; echo new: null >>"$1"`, "--tree", "wood", "--format", "yaml", "--yes")
+	e.ends(0, "")
+	if got, want := succeed(t, "config", "get", "--prefix", prefix, "--tree", "wood"), "KEY  VALUE\nb    null\nc    2\n"; got != want {
+		t.Errorf("got %q", got)
+	}
+	if got := succeed(t, "config", "history", "--prefix", prefix, "--tree", "wood"); !strings.Contains(got, "1 written, 1 deleted") {
+		t.Errorf("history: %s", got)
+	}
+}
+
 func TestConfigEditOfATree(t *testing.T) {
 	t.Parallel()
 	put := []string{"config", "put", "--prefix", ownPrefix(t), "--tree", "wood", "--value"}

@@ -34,7 +34,10 @@ func (e *configEdit) changes(text []byte) (content, error) {
 			delete(values, path)
 		}
 	}
-	maps.DeleteFunc(values, func(path string, value []byte) bool { return value == nil && before[path] == nil })
+	maps.DeleteFunc(values, func(path string, value []byte) bool {
+		_, there := before[path] // a key with null is, and can be taken out
+		return value == nil && !there
+	})
 	return content{values, e.old.rev}, nil
 }
 
@@ -43,7 +46,7 @@ func (e *configEdit) write(to content) error {
 	err := e.look(e.cmd, func(ctx context.Context, s *session.Session) (err error) {
 		st := e.where.store(e.cmd, s, e.name)
 		rev, err = e.where.write(ctx, st, to, e.remark.options(e.cmd))
-		return withTheirs(ctx, st, err)
+		return e.where.became(ctx, st, "written", err)
 	})
 	var m *meeting
 	switch {

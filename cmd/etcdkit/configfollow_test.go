@@ -119,6 +119,40 @@ func TestConfigWatch(t *testing.T) {
 	}
 }
 
+// TestConfigWatchOfATree: it shows what programs get, and tells what none can get.
+func TestConfigWatchOfATree(t *testing.T) {
+	t.Parallel()
+	prefix := ownPrefix(t)
+	args := configIn(prefix)
+	succeed(t, args("put", "--tree", "a", "--value", `{"x/50%":1,"@y":2}`)...)
+	plain, coded := launch(t, nil, args("watch", "--tree", "a")...), launch(t, nil, args("watch", "--tree", "a", "-o", "json")...)
+	const value = `{"@y":2,"x":{"50%":1}}`
+	plain.await(": " + value)
+	coded.await(`"value":` + value)
+	junk, err := shared.client.Put(t.Context(), prefix+"/config/a/z", "\xff")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rev := junk.Header.Revision
+	plain.await(fmt.Sprintf("revision %d: refused: z: it is not UTF-8, still %s", rev, value))
+	coded.await(fmt.Sprintf(`{"revision":%d,"refused":"z: it is not UTF-8","value":%s}`, rev, value))
+	if _, err := shared.client.Delete(t.Context(), prefix+"/config/a/z"); err != nil {
+		t.Fatal(err)
+	}
+	for p, want := range map[*process]string{plain: "refused", coded: `"refused"`} {
+		line := p.await(value)
+		for strings.Contains(line, want) {
+			line = p.await(value)
+		}
+	}
+	nothing := launch(t, nil, args("watch", "--tree", "b")...)
+	nothing.await("there is no value")
+	if _, err := shared.client.Put(t.Context(), prefix+"/config/b/z", "\xff"); err != nil {
+		t.Fatal(err)
+	}
+	nothing.await(": refused: z: it is not UTF-8, still nothing")
+}
+
 func TestConfigWatchTellsWhatIsNotCertain(t *testing.T) {
 	t.Parallel()
 	args := configIn(ownPrefix(t))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -22,12 +23,13 @@ func newConfigGet(c *configs) *cobra.Command {
 printed, and the status is 0, as with "etcdkit kv get".
 
 With --tree, print a line for each key of the tree, or with --format one object whose fields are the keys: what
-"etcdkit config put --tree" takes.
+"etcdkit config put --tree" takes. Since that deletes a key with null, one that holds null is left out of the object, and
+named on standard error.
 
 With -o json, "revision" is what --revision of "etcdkit config put" takes: in which the value was written, of a tree in which
 it was read. Where there is no value there is no "value". A value that is not JSON stands in "value_text", and one that is
-not even UTF-8 coded in "value_base64"; of a tree, such keys stand in "keys_base64" and not in "value". Only without -o and
---format, and not on a terminal, is such a value printed as it is.`,
+not even UTF-8 coded in "value_base64"; of a tree, such keys stand in "keys_base64" and not in "value", and those that hold
+null in "keys_null". Only without -o and --format, and not on a terminal, is a value that is not JSON printed as it is.`,
 		Example: `  etcdkit config get app/api
   etcdkit config get app/api --format yaml >api.yaml
   etcdkit config get --tree app/api --format json
@@ -63,13 +65,13 @@ func (c *configs) printContent(cmd *cobra.Command, where *spot, as format, name 
 		Revision int64  `json:"revision"`
 		jsonValue
 		KeysBase64 map[string][]byte `json:"keys_base64,omitempty"`
+		KeysNull   []string          `json:"keys_null,omitempty"`
 	}{Name: name, Revision: is.rev}
 	switch {
 	case !is.there():
 	case where.tree:
-		result.KeysBase64 = noText(is.values)
-		texts := maps.Clone(is.values)
-		maps.DeleteFunc(texts, func(path string, _ []byte) bool { return result.KeysBase64[path] != nil })
+		result.KeysBase64, result.KeysNull = noText(is.values), nulls(is.values)
+		texts := without(is.values, slices.Concat(result.KeysNull, sortedPaths(result.KeysBase64)))
 		result.jsonValue = describeJSON(document(texts))
 	default:
 		result.jsonValue = describeJSON(is.values[""])
@@ -88,9 +90,23 @@ func (c *configs) printContent(cmd *cobra.Command, where *spot, as format, name 
 			if err := checkText(is.values); err != nil {
 				return fmt.Errorf("config %q: %w", name, err)
 			}
+			left := nulls(is.values)
+			if len(left) > 0 {
+				notef(cmd, "config %q: left out, since null would delete them: %s", name, strings.Join(left, ", "))
+			}
+			return printValue(cmd, as, name, document(without(is.values, left)))
 		}
-		return printValue(cmd, as, name, where.whole(is.values))
+		return printValue(cmd, as, name, is.values[""])
 	})
+}
+
+// without returns the values without those of some paths.
+func without(values map[string][]byte, paths []string) map[string][]byte {
+	rest := maps.Clone(values)
+	for _, path := range paths {
+		delete(rest, path)
+	}
+	return rest
 }
 
 // whole is the value, or the object of a tree's keys.

@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"etcdkit/config"
 	"etcdkit/session"
 )
 
@@ -46,8 +45,8 @@ is JSON: comments in YAML are not kept.
 The value is created, or replaces what stands there when the command reads it. With --revision it is written only if what
 stands there is still of that revision, as "etcdkit config get -o json" tells it (0: if there is nothing), and with
 --create only if there is nothing. If somebody else wrote in between, nothing changes, the value that stands there is shown
-on standard error, and the status is 4. What came on standard input is kept then, in a file that is named and that only you
-can read.
+on standard error, and the status is 4. What came on standard input is kept then, and where it is not known whether it was
+written, in a file that is named and that only you can read.
 
 With --tree the value is an object whose fields are the keys of the tree, such as {"http/timeout": "5s"}: they are
 written together, one with null is deleted, and what is not named stays.`,
@@ -105,9 +104,9 @@ func (r *configPut) run(args []string) error {
 			to.rev = old.rev
 		}
 		to.rev, err = r.where.write(ctx, st, to, r.remark.options(r.cmd))
-		return withTheirs(ctx, st, err)
+		return r.where.became(ctx, st, "written", err)
 	})
-	if errors.Is(err, config.ErrConflict) && len(args) == 2 && args[1] == stdinArg {
+	if isFinal(err) && len(args) == 2 && args[1] == stdinArg {
 		r.keepInput()
 	}
 	if err != nil {

@@ -46,7 +46,7 @@ status is 4. If VERSION is what stands there, nothing is written.`,
 				is, err = where.read(ctx, st)
 				rev = is.rev
 			}
-			return withTheirs(ctx, st, err)
+			return where.became(ctx, st, "rolled back", err)
 		})
 		if err != nil {
 			return tellTheirs(cmd, err)

@@ -46,6 +46,17 @@ func checkText(values map[string][]byte) error {
 	return nil
 }
 
+// nulls names the keys that hold null. A document cannot tell them from those that are to be deleted: see paths.
+func nulls(values map[string][]byte) []string {
+	var found []string
+	for _, path := range sortedPaths(values) {
+		if value := values[path]; string(bytes.TrimSpace(value)) == "null" && json.Valid(value) {
+			found = append(found, path)
+		}
+	}
+	return found
+}
+
 func quoteJSON(s string) []byte {
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -18,7 +19,9 @@ func newConfigWatch(c *configs) *cobra.Command {
 		Use:   "watch NAME",
 		Short: "Print a value, as it changes",
 		Long: `Print the value NAME, and then each change of it: a line with the revision and the value, until Ctrl-C. With -o json each
-is one line too. Of a tree it is one object, with the segments of the keys as its levels: what programs are given.
+is one line too. Of a tree it is one object, with the segments of the keys as its levels: what programs are given. Where no
+object can tell what stands there, such as text that is not UTF-8, the line says "refused" and why, and what the last good value
+is: programs go on with it. They may refuse more: "etcdkit config status" tells.
 
 The watch survives lost connections and goes on where it was; several changes in short order can be one line. While etcd
 cannot be reached, which takes a while to notice, a line tells since when the last value is not certain any more, and one
@@ -38,16 +41,18 @@ more when it is again.`,
 				return err
 			}
 			defer func() { _ = v.Close() }() // there is no file that could be behind
-			return c.watchConfig(ctx, cmd, v)
+			w := &configWatch{configs: c, cmd: cmd}
+			return follow(ctx, c.program, cmd, v, func(ch *change) time.Time { return ch.StaleSince }, w.show)
 		})
 	}
 	return cmd
 }
 
-// followed are the options to follow NAME with: at its own key, which needs no right to read those beside it, and does not fetch them.
+// followed are the options to follow NAME with: at its own key, which needs no right to read those beside it, and does not fetch them. Those
+// below a tree are spelled otherwise there than below a key that somebody gave.
 func (w *spot) followed(cmd *cobra.Command, s *session.Session, name string) []config.Option {
 	opts := w.options(cmd)
-	if key := w.store(cmd, s, name).Key(); key != "" && !cmd.Flags().Changed(atKeyFlag) {
+	if key := w.store(cmd, s, name).Key(); key != "" && !w.tree && !cmd.Flags().Changed(atKeyFlag) {
 		opts = append(opts, config.WithKey(key))
 	}
 	return opts
@@ -64,84 +69,33 @@ func (c *configs) follow(ctx context.Context, s *session.Session, name string, o
 // change is a step of what a watch prints.
 type change = config.Change[[]byte]
 
-// watchConfig prints changes until ctx ends, which is how a watch is meant to end.
-func (c *configs) watchConfig(ctx context.Context, cmd *cobra.Command, v *config.Value[[]byte]) error {
-	walking, stop := context.WithCancel(ctx)
-	type step struct {
-		change *change
-		err    error
-	}
-	steps, done := make(chan step), make(chan struct{})
-	go func() {
-		defer close(done)
-		for ch, err := range v.Changes(walking) {
-			select {
-			case steps <- step{ch, err}:
-			case <-walking.Done():
-			}
-		}
-	}()
-	defer func() { stop(); <-done }()
-	w := configWatch{configs: c, cmd: cmd, doubt: time.NewTimer(0)}
-	w.doubt.Stop()
-	defer w.doubt.Stop()
-	for {
-		var err error
-		select {
-		case next := <-steps:
-			if err = next.err; err == nil {
-				err = w.take(next.change)
-			}
-		case <-w.doubt.C:
-			err = w.tellStale(w.last.StaleSince)
-		case <-ctx.Done():
-		}
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil:
-			return err
-		}
-	}
-}
-
-// staleFrom is how long the value must have been in doubt to be worth a line: what is found out at once is none.
-const staleFrom = time.Second
-
 // configWatch is what a watch has printed so far.
 type configWatch struct {
 	*configs
-	cmd   *cobra.Command
-	last  *change     // nil before the first
-	doubt *time.Timer // runs while the value is in doubt, and that is not told yet
-	told  bool
+	cmd  *cobra.Command
+	last *change // nil before the first
 }
 
-// take prints a change, unless there is nothing new in it but whether the value is certain.
-func (w *configWatch) take(ch *change) error {
+// show prints a change, unless there is nothing new in it but whether the value is certain.
+func (w *configWatch) show(ch *change) error {
 	last := w.last
 	w.last = ch
-	if last == nil || last.Revision != ch.Revision || last.Deleted != ch.Deleted || len(ch.Fields) > 0 {
-		if err := w.printConfig(w.cmd, ch); err != nil {
-			return err
-		}
+	if last != nil && last.Revision == ch.Revision && last.Deleted == ch.Deleted && (last.Refused == nil) == (ch.Refused == nil) && len(ch.Fields) == 0 {
+		return nil
 	}
-	switch {
-	case ch.StaleSince.IsZero():
-		w.doubt.Stop()
-		if w.told {
-			return w.tellStale(time.Time{})
-		}
-	case last == nil || last.StaleSince.IsZero():
-		w.doubt.Reset(max(staleFrom-time.Since(ch.StaleSince), 0))
-	}
-	return nil
+	return w.printConfig(w.cmd, ch)
 }
 
 // printConfig prints a change.
 func (c *configs) printConfig(cmd *cobra.Command, ch *change) error {
-	value, line := ch.New, ""
+	value, line, refused := ch.New, "", whyRefused(ch.Refused)
 	switch {
+	case ch.Refused != nil:
+		still := "nothing"
+		if value != nil {
+			still = oneLine(value)
+		}
+		line = fmt.Sprintf("revision %d: refused: %s, still %s", ch.Revision, refused, still)
 	case ch.Deleted:
 		value, line = nil, fmt.Sprintf("revision %d: deleted", ch.Revision)
 	case ch.Revision == 0:
@@ -150,24 +104,22 @@ func (c *configs) printConfig(cmd *cobra.Command, ch *change) error {
 		line = fmt.Sprintf("revision %d: %s", ch.Revision, oneLine(value))
 	}
 	result := struct {
-		Revision int64 `json:"revision"`
-		Deleted  bool  `json:"deleted,omitempty"`
+		Revision int64  `json:"revision"`
+		Deleted  bool   `json:"deleted,omitempty"`
+		Refused  string `json:"refused,omitempty"`
 		jsonValue
-	}{ch.Revision, ch.Deleted, describeJSON(value)}
+	}{ch.Revision, ch.Deleted, refused, describeJSON(value)}
 	return c.print(cmd, result, func() error { return printLines(cmd.OutOrStdout(), escape(line)) })
 }
 
-// tellStale prints since when the value is not certain any more, or that it is again.
-func (w *configWatch) tellStale(since time.Time) error {
-	w.told = !since.IsZero()
-	line := "certain again"
-	result := struct {
-		Stale      bool   `json:"stale"`
-		StaleSince string `json:"stale_since,omitempty"`
-	}{Stale: w.told}
-	if w.told {
-		line = "not certain since " + since.Local().Format(timeFormat)
-		result.StaleSince = since.Format(timeFormat)
+// whyRefused tells what is wrong with an update that was refused. Its revision is told beside it.
+func whyRefused(refused error) string {
+	var r *config.RefusedError
+	switch {
+	case errors.As(refused, &r):
+		return r.Err.Error()
+	case refused != nil:
+		return refused.Error()
 	}
-	return w.print(w.cmd, result, func() error { return printLines(w.cmd.OutOrStdout(), line) })
+	return ""
 }

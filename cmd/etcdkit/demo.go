@@ -6,15 +6,47 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.etcd.io/etcd/server/v3/embed"
 )
 
-// runDemo shows a lock and an election at work: an etcd, three processes for each, and the crash of one that holds the lock, and of one
-// that leads.
-func runDemo(cmd *cobra.Command) (err error) {
+// act is a part of the demo.
+type act struct {
+	name string
+	play func(ctx context.Context, s *stage, etcd *demoEtcd) error
+	hint string // what to try then
+}
+
+// demoActs are all of them, in their order. The first is the one that is played unless another one is asked for.
+var demoActs = []act{
+	{"gateway", playGateway, `"etcdkit gateway --route /=web", and once or more often "etcdkit register web --addr ADDR -- SERVER"`},
+	{"lock", playLock, `twice "etcdkit lock printer -- sleep 10"`},
+	{"election", playElection, `twice "etcdkit elect boss -- sleep 100"`},
+}
+
+const allActs = "all"
+
+// actsNamed returns what --demo asks for.
+func actsNamed(name string) ([]act, error) {
+	if name == allActs {
+		return demoActs, nil
+	}
+	var names []string
+	for _, a := range demoActs {
+		if a.name == name {
+			return []act{a}, nil
+		}
+		names = append(names, a.name)
+	}
+	return nil, fmt.Errorf("--demo=%s: must be %s or %s", name, strings.Join(names, ", "), allActs)
+}
+
+// runDemo starts an etcd and plays.
+func runDemo(cmd *cobra.Command, acts []act) (err error) {
 	ctx, stop := untilSignal(cmd.Context())
 	defer stop()
 	dir, err := os.MkdirTemp("", "etcdkit-demo-")
@@ -23,26 +55,37 @@ func runDemo(cmd *cobra.Command) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	st := &stage{out: cmd.OutOrStdout(), began: time.Now()}
-	st.sayf("A lock in etcd, three processes that take turns on it, and a crash. Then an election, and another crash.\n\n")
-	s, err := startServer(dir, false, func(cfg *embed.Config) {
-		cfg.TickMs, cfg.ElectionMs = 10, 100 // a single member elects itself: no need to wait a second for that
-		cfg.UnsafeNoFsync = true             // nothing is kept
-	})
+	etcd, err := startDemoEtcd(ctx, filepath.Join(dir, "etcd"))
 	if err != nil {
-		return err
+		return because(ctx, err)
 	}
-	defer s.close()
-	st.sayf("An etcd has started on %s, with its data in a temporary directory.\n", s.endpoint())
-	for _, act := range []func(context.Context, *stage, string) error{playLock, playElection} {
-		if err := act(ctx, st, s.endpoint()); err != nil {
+	defer etcd.kill()
+	st.sayf("An etcd has started on %s, with its data in a temporary directory.\n", etcd.endpoint())
+	for _, a := range acts {
+		st.sayf("\n")
+		if err := a.play(ctx, st, etcd); err != nil {
 			return because(ctx, err)
 		}
 	}
-	st.sayf(`
-Try it yourself: "etcdkit dev" in one terminal, and in two others "etcdkit lock printer -- sleep 10", or
-"etcdkit elect boss -- sleep 100".
-`)
+	st.sayf("\nTry it yourself: \"etcdkit dev\" in one terminal, and in others\n")
+	for _, a := range acts {
+		st.sayf("  %s\n", a.hint)
+	}
+	if others := actsBut(acts); others != "" {
+		st.sayf("There is more to see: %s.\n", others)
+	}
 	return st.write
+}
+
+// actsBut names the acts that were not played.
+func actsBut(played []act) string {
+	var names []string
+	for _, a := range demoActs {
+		if !slices.ContainsFunc(played, func(p act) bool { return p.name == a.name }) {
+			names = append(names, `"etcdkit dev --demo=`+a.name+`"`)
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // stage is where the demo tells what happens.

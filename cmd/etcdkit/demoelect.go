@@ -7,13 +7,12 @@ import (
 )
 
 // playElection is the act of the election.
-func playElection(ctx context.Context, s *stage, endpoint string) error {
-	crew, err := startCrew(endpoint, electWorker, "dan", "eva", "fox")
+func playElection(ctx context.Context, s *stage, etcd *demoEtcd) error {
+	crew, err := startCrew(etcd.endpoint(), electWorker, "dan", "eva", "fox")
 	if err != nil {
 		return err
 	}
 	defer crew.kill()
-	s.sayf("\n")
 	s.introduce("Three candidates", crew)
 	s.sayf("All stand for the election %q: one leads, the others are ready to take over.\n\n", demoElection)
 	return (&electAct{stage: s}).play(ctx, crew)

@@ -13,8 +13,8 @@ const (
 )
 
 // playLock is the act of the lock.
-func playLock(ctx context.Context, s *stage, endpoint string) error {
-	crew, err := startCrew(endpoint, lockWorker, "ada", "bob", "cyd")
+func playLock(ctx context.Context, s *stage, etcd *demoEtcd) error {
+	crew, err := startCrew(etcd.endpoint(), lockWorker, "ada", "bob", "cyd")
 	if err != nil {
 		return err
 	}

@@ -26,12 +26,15 @@ const (
 const (
 	lockWorker  = "demo-worker"
 	electWorker = "demo-candidate"
+	serveWorker = "demo-server"
 )
 
-// newDemoWorkers are the processes of the demo: one that takes turns on the lock, and one that stands for election, until standard input is
-// closed. Each line they write is their name, what they did, and their token.
+// newDemoWorkers are the processes of the demo: one that takes turns on the lock, one that stands for election, and one that serves, until
+// standard input is closed. Each line they write is their name, what they did, and their token (of who serves, the port); and the etcd.
 func newDemoWorkers(p *program) []*cobra.Command {
-	return []*cobra.Command{newDemoWorker(p, lockWorker, takeTurns), newDemoWorker(p, electWorker, stand)}
+	return []*cobra.Command{
+		newDemoWorker(p, lockWorker, takeTurns), newDemoWorker(p, electWorker, stand), newDemoWorker(p, serveWorker, serveDemo), newDemoEtcd(),
+	}
 }
 
 func newDemoWorker(p *program, name string, work func(context.Context, io.Writer, *clientv3.Client, string) error) *cobra.Command {
@@ -117,4 +120,6 @@ const (
 	demoWaits   = "waits"
 	demoLeads   = "leads"
 	demoResigns = "resigns"
+
+	demoServes = "serves"
 )

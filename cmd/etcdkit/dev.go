@@ -10,7 +10,7 @@ import (
 
 func newDev(p *program) *cobra.Command {
 	var dataDir string
-	var demo bool
+	var demo string
 	cmd := &cobra.Command{
 		Use:   "dev",
 		Short: "Start an etcd on this machine, to try things out",
@@ -21,18 +21,28 @@ on disk: started again with the same --data-dir, it goes on where it was. Ctrl-C
 It is for trying things out and for tests. It has no copies and no passwords: do not keep anything in it that you
 would miss.
 
-With --demo it needs nothing and keeps nothing: three processes take turns on a lock, three stand for an election, one of
-each is killed, and you see how long the others wait. That takes less than half a minute.`,
+With --demo it needs nothing and keeps nothing, and shows a gateway at work: three servers and the gateway as processes, and
+a load on them. A server is added, one is killed, and etcd itself is down for a while; you see who answers, and that no
+request fails. With --demo=lock three processes take turns on a lock, with --demo=election three stand for an election, one
+of them is killed, and you see how long the others wait; --demo=all shows all of it. Each takes less than half a minute.`,
 		Example: `  etcdkit dev
   etcdkit dev --data-dir /var/tmp/etcd
-  etcdkit dev --demo`,
-		Args: cobra.MatchAll(exactly(), exclusive("data-dir", "demo")),
+  etcdkit dev --demo
+  etcdkit dev --demo=lock`,
 	}
+	var acts []act // nil without --demo
+	cmd.Args = cobra.MatchAll(exactly(), exclusive("data-dir", "demo"), func(cmd *cobra.Command, _ []string) (err error) {
+		if cmd.Flags().Changed("demo") {
+			acts, err = actsNamed(demo)
+		}
+		return err
+	})
 	cmd.Flags().StringVar(&dataDir, "data-dir", "default.etcdkit", "keep the data in this `directory`")
-	cmd.Flags().BoolVar(&demo, "demo", false, "show a lock and an election at work, and stop")
+	cmd.Flags().StringVar(&demo, "demo", "", "show a gateway, a lock or an election at work, or all of them, and stop; one of `gateway, lock, election, all`")
+	cmd.Flags().Lookup("demo").NoOptDefVal = demoActs[0].name
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if demo {
-			return runDemo(cmd)
+		if acts != nil {
+			return runDemo(cmd, acts)
 		}
 		if dataDir == "" {
 			return &statusError{statusUsage, errors.New("--data-dir must not be empty")}

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // startDev starts "etcdkit dev" and returns it with its endpoint.
@@ -133,65 +132,100 @@ func write(t *testing.T, file string) {
 
 func TestDemo(t *testing.T) {
 	t.Parallel()
-	tmp := t.TempDir()
-	began := time.Now()
-	p := launch(t, []string{"TMPDIR=" + tmp, "ETCDCTL_CACERT=of another etcd"}, "dev", "--demo")
-	workers, candidates := p.await("a process of its own:"), p.await("a process of its own:")
+	p, tmp := startDemo(t, "--demo")
+	servers, gateway := p.await("a process of its own:"), p.await("The gateway has started")
 	if status := p.wait(); status != 0 {
 		t.Fatalf("status %d: %s%s", status, p.out.all(), p.err.all())
 	}
-	if took := time.Since(began); took > 30*time.Second {
-		t.Errorf("took %v", took)
-	}
 	text := p.out.all()
-	crashes := regexp.MustCompile(`takes over, ([0-9.]+) s after the crash`).FindAllStringSubmatch(text, -1)
-	if len(crashes) != 2 || !strings.Contains(text, "ms after that") {
-		t.Fatalf("somebody does not take over: %s", text)
-	}
-	for _, took := range crashes {
-		if waited, err := strconv.ParseFloat(took[1], 64); err != nil || waited > demoBound.Seconds() {
-			t.Errorf("took over after %s s, %v", took[1], err)
+	for _, claim := range []string{
+		"dan  answers its first request", "All servers have kept their places in the list", "etcd was down for 4.0 s", "requests 0 failed.",
+	} {
+		if !strings.Contains(text, claim) {
+			t.Errorf("no %q in %s", claim, text)
 		}
 	}
-	nothingLeft(t, tmp, workers, candidates)
+	forgotten := regexp.MustCompile(`forgotten bob ([0-9.]+) s after the crash`).FindStringSubmatch(text)
+	if forgotten == nil {
+		t.Fatalf("the list forgets nobody: %s", text)
+	}
+	if took, err := strconv.ParseFloat(forgotten[1], 64); err != nil || took > demoBound.Seconds() {
+		t.Errorf("forgotten after %s s, %v", forgotten[1], err)
+	}
+	if n := regexp.MustCompile(`Of (\d+) requests`).FindStringSubmatch(text); n == nil || len(n[1]) < 3 {
+		t.Errorf("hardly any requests: %q", n)
+	}
+	if strings.Contains(text, ", failed 0") != !regexp.MustCompile(`, failed [1-9]`).MatchString(text) {
+		t.Errorf("failures: %s", text)
+	}
+	if p.err.all() != "" {
+		t.Errorf("it complains: %s", p.err.all())
+	}
+	nothingLeft(t, tmp, 5, servers, gateway, regexp.MustCompile(`dan  is started \(\d+\)`).FindString(text))
+}
+
+func TestDemoOfLockAndElection(t *testing.T) {
+	t.Parallel()
+	for _, act := range []string{"lock", "election"} {
+		t.Run(act, func(t *testing.T) {
+			t.Parallel()
+			p, tmp := startDemo(t, "--demo="+act)
+			crew := p.await("a process of its own:")
+			if status := p.wait(); status != 0 {
+				t.Fatalf("status %d: %s%s", status, p.out.all(), p.err.all())
+			}
+			text := p.out.all()
+			took := regexp.MustCompile(`takes over, ([0-9.]+) s after the crash`).FindStringSubmatch(text)
+			if took == nil || act == "election" && !strings.Contains(text, "ms after that") {
+				t.Fatalf("somebody does not take over: %s", text)
+			}
+			if waited, err := strconv.ParseFloat(took[1], 64); err != nil || waited > demoBound.Seconds() {
+				t.Errorf("took over after %s s, %v", took[1], err)
+			}
+			nothingLeft(t, tmp, 3, crew)
+		})
+	}
 }
 
 func TestDemoInterrupted(t *testing.T) {
 	t.Parallel()
-	for _, during := range []string{"works, token", "leads, token"} { // either act
-		t.Run(during, func(t *testing.T) {
+	for act, during := range map[string]string{"lock": "works, token", "election": "leads, token", "gateway": "etcd is killed", "all": "is killed under load"} {
+		t.Run(act, func(t *testing.T) {
 			t.Parallel()
-			tmp := t.TempDir()
-			p := launch(t, []string{"TMPDIR=" + tmp}, "dev", "--demo")
-			crews := []string{p.await("a process of its own:")}
-			if during == "leads, token" {
-				crews = append(crews, p.await("a process of its own:"))
-			}
+			p, tmp := startDemo(t, "--demo="+act)
+			crew := p.await("a process of its own:")
 			p.await(during)
 			p.signal(syscall.SIGINT)
 			if status := p.wait(); status != 128+2 || p.err.all() != "" {
 				t.Errorf("status %d, %q", status, p.err.all())
 			}
-			nothingLeft(t, tmp, crews...)
+			nothingLeft(t, tmp, 3, crew)
 		})
 	}
 }
 
-// nothingLeft checks that the demo left neither files nor processes behind.
-func nothingLeft(t *testing.T, tmp string, crews ...string) {
+// startDemo starts it, with a folder of its own for temporary files.
+func startDemo(t *testing.T, demo string) (p *process, tmp string) {
+	t.Helper()
+	tmp = t.TempDir()
+	return launch(t, []string{"TMPDIR=" + tmp, "ETCDCTL_CACERT=of another etcd"}, "dev", demo), tmp
+}
+
+// nothingLeft checks that the demo left no files behind, nor any of the n processes that these lines name.
+func nothingLeft(t *testing.T, tmp string, n int, lines ...string) {
 	t.Helper()
 	files, err := os.ReadDir(tmp)
 	if err != nil || len(files) != 0 {
 		t.Errorf("left behind: %v, %v", files, err)
 	}
-	pids := regexp.MustCompile(`\((\d+)\)`).FindAllStringSubmatch(strings.Join(crews, ""), -1)
-	if len(pids) != 3*len(crews) {
-		t.Fatalf("no three workers in each of %q", crews)
+	pids := regexp.MustCompile(`\((\d+)\)`).FindAllStringSubmatch(strings.Join(lines, ""), -1)
+	if len(pids) != n {
+		t.Fatalf("no %d processes in %q", n, lines)
 	}
 	for _, match := range pids {
 		pid, err := strconv.Atoi(match[1])
 		if err != nil || syscall.Kill(pid, 0) == nil {
-			t.Errorf("worker %s is left, %v", match[1], err)
+			t.Errorf("process %s is left, %v", match[1], err)
 		}
 	}
 }

@@ -120,24 +120,27 @@ func newExitStatusTopic() *cobra.Command {
 		Long: `The exit statuses of etcdkit:
 
   0    done
-  1    it failed; one line on standard error says why
+  1    it failed; one line on standard error says why. If it says that a value may have been written, or may still be, etcd did
+       not tell what became of it: "config history" does
   2    the command line or an environment variable is wrong
-  3    nobody holds the lock that "lock break" should break, or nobody leads whom "elect transfer" or "elect resign"
-       could ask
+  3    nobody holds the lock that "lock break" should break, nobody leads whom "elect transfer" or "elect resign" could
+       ask, or no instance has the ID that "services drain" should drain
   4    somebody else has written the value that "config put", "config edit", "config del" or "config rollback" should write
        or delete; nothing was written
-  128+n  signal n ended "config edit" (130: Ctrl-C at a question, 143: SIGTERM); nothing was written
+  128+n  signal n ended "config edit" (130: Ctrl-C at a question, 143: SIGTERM) or another command for values; nothing was
+       written, unless one line on standard error says that it may have been
 
-"etcdkit lock NAME -- COMMAND" and "etcdkit elect NAME -- COMMAND" end with the status of COMMAND, with 128 + n if signal
-n ended it, and otherwise
+"etcdkit lock NAME -- COMMAND", "etcdkit elect NAME -- COMMAND" and "etcdkit register NAME -- COMMAND" end with the status of
+COMMAND, with 128 + n if signal n ended it, and otherwise
 
   123  the lock was lost while COMMAND ran; COMMAND was told to end. "elect" goes on after a lost term, and ends so only
-       if COMMAND had just ended by itself
+       if COMMAND had just ended by itself. "register" never ends so
   124  the lock was not free: at once with --try, or within the time of --wait, in which etcd may not have answered at
-       all; COMMAND did not run. "elect" never ends so
-  125  etcdkit itself failed, or its command line is wrong; COMMAND does not run
+       all; COMMAND did not run. "elect" and "register" never end so
+  125  etcdkit itself failed, or its command line is wrong, or "register" cannot have the ID; COMMAND does not run
   126  COMMAND was found but cannot be run
   127  COMMAND was not found
-  128+n  signal n came while etcdkit waited for the lock, or to lead (130: Ctrl-C, 143: SIGTERM); COMMAND does not run`,
+  128+n  signal n came while etcdkit waited for the lock, or to lead, or for etcd (130: Ctrl-C, 143: SIGTERM); COMMAND does
+       not run`,
 	}
 }

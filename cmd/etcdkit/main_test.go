@@ -21,6 +21,9 @@ var shared struct {
 }
 
 func TestMain(m *testing.M) {
+	if os.Getenv(asServer) != "" {
+		os.Exit(serveTest(os.Stdin, os.Stdout))
+	}
 	if os.Getenv(asCommand) != "" {
 		main()
 	}

@@ -115,12 +115,12 @@ func steps(text string) []step {
 var (
 	moment   = regexp.MustCompile(`\d{4}-\d\d-\d\dT\S+`)
 	someone  = regexp.MustCompile(`\S+@\S+`)
-	instance = regexp.MustCompile(`(?m)^\S+ \d+ TIME`)
+	reporter = regexp.MustCompile(`(?m)^\S+ \d+ TIME`)
 	blanks   = regexp.MustCompile(` +`)
 )
 
 // plainly takes out of an output what is another at each place and time.
 func plainly(text string) string {
 	text = blanks.ReplaceAllString(moment.ReplaceAllString(text, "TIME"), " ")
-	return instance.ReplaceAllString(someone.ReplaceAllString(text, "WHO"), "HOST PID TIME")
+	return reporter.ReplaceAllString(someone.ReplaceAllString(text, "WHO"), "HOST PID TIME")
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -37,9 +38,20 @@ func ask[T any](cmd *cobra.Command, p *program, send func(request) (T, error)) (
 	return result, err
 }
 
+// final is an error that tells what became of a request. That is so, and worth telling, however ctx ended.
+type final interface {
+	error
+	final()
+}
+
+func isFinal(err error) bool {
+	var known final
+	return errors.As(err, &known)
+}
+
 // because tells why ctx ended where an error only says that it did.
 func because(ctx context.Context, err error) error {
-	if err != nil && ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil && !isFinal(err) {
 		return context.Cause(ctx)
 	}
 	return err

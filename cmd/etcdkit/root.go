@@ -46,20 +46,23 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 func newRoot(p *program) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "etcdkit",
-		Short: "Coordination on etcd: run a command under a lock or as the leader, change live configuration, and look behind it",
+		Short: "Coordination on etcd: locks, leaders, live configuration, services and the gateway in front of them",
 		Long: `etcdkit does from a shell what the etcdkit packages do in a Go program.
 
   etcdkit dev                          starts an etcd on this machine, to try things out
-  etcdkit dev --demo                   shows what locks and elections do when a process is killed
+  etcdkit dev --demo                   shows a gateway while servers come, are killed, and etcd itself is down
   etcdkit lock NAME -- COMMAND         runs COMMAND while no other process holds the lock NAME
   etcdkit lock ls                      tells which locks are held, and by whom
   etcdkit elect NAME -- COMMAND        runs COMMAND while this process leads, one at a time in the whole fleet
   etcdkit elect ls                     tells which elections there are, and who leads
   etcdkit config edit NAME             changes a value that programs follow, if nobody else did
   etcdkit config status NAME           tells which revision of it each program runs, and who refused what
+  etcdkit gateway --listen :8080       forwards HTTP requests to services, whoever comes and goes
+  etcdkit register NAME -- COMMAND     runs COMMAND, a server, and has it found as long as it is healthy
+  etcdkit services                     tells which services there are, and with how many instances
   etcdkit kv get KEY                   reads a key, as etcdctl does
 
-Which etcd is meant is told to "etcdkit lock", "elect", "config" and "kv" by flags or by environment variables:
+Which etcd is meant is told to all commands but "etcdkit dev" by flags or by environment variables:
 --endpoints by ETCDKIT_ENDPOINTS, and so on for each flag that names its variable. The flags that etcdctl knows too can
 also be given by its variables, ETCDCTL_ENDPOINTS and so on. A flag wins over both, and ETCDKIT_ wins over ETCDCTL_.
 
@@ -69,6 +72,8 @@ Results go to standard output, everything else to standard error: errors are one
   etcdkit --endpoints 10.0.0.1:2379,10.0.0.2:2379 lock nightly-report -- ./report.sh
   etcdkit elect scheduler -- ./scheduler
   etcdkit config put app/api settings.yaml --comment "slower"
+  etcdkit gateway --listen :8080 --route /api=api
+  etcdkit register api --addr 10.0.0.7:80 --check http://localhost/healthz -- ./server
   ETCDCTL_ENDPOINTS=10.0.0.1:2379 etcdkit kv get --prefix config/`,
 		Args:              cobra.NoArgs,
 		RunE:              helpOnly,
@@ -78,7 +83,7 @@ Results go to standard output, everything else to standard error: errors are one
 	}
 	p.addOutputFlag(root)
 	addVersion(root)
-	root.AddCommand(newLock(p), newElect(p), newConfig(p), newKV(p), newDev(p), newExitStatusTopic(), newVersion(p))
+	root.AddCommand(newLock(p), newElect(p), newConfig(p), newGateway(p), newRegister(p), newServices(p), newKV(p), newDev(p), newExitStatusTopic(), newVersion(p))
 	root.AddCommand(newDemoWorkers(p)...)
 	allowBefore(root)
 	return root

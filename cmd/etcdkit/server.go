@@ -28,17 +28,22 @@ const (
 // startServer starts an etcd that keeps its data in dir. It listens on this machine only, on etcd's usual port or, where that is
 // taken or not wanted, on a free one. tune may change the configuration.
 func startServer(dir string, usual bool, tune func(*embed.Config)) (*server, error) {
+	if usual && isFree(usualPort) {
+		return startServerAt(dir, usualPort, tune)
+	}
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	return startServerAt(dir, port, tune)
+}
+
+// startServerAt does so on a port. Another process may take that before etcd does: then another one will do.
+func startServerAt(dir string, port int, tune func(*embed.Config)) (*server, error) {
 	lock, err := claimDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	port := usualPort
-	if !usual || !isFree(port) {
-		if port, err = freePort(); err != nil {
-			return nil, errors.Join(err, lock.Close())
-		}
-	}
-	// Another process may take the port before etcd does: then another one will do.
 	for range 3 {
 		var etcd *embed.Etcd
 		if etcd, err = startEtcd(serverConfig(dir, port, tune)); err == nil {

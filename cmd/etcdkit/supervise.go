@@ -44,15 +44,24 @@ type ending struct {
 	asked os.Signal // the last signal that asked it to end, or nil
 }
 
-// supervise runs the command while it is held. It passes the signals on, and ends the command on a loss.
-func (k *task) supervise(h holding, variables []string, signals <-chan os.Signal) (end ending) {
+// begin starts the command, with these variables in its environment.
+func (k *task) begin(variables []string) (*child, error) {
 	cmd := exec.Command(k.path, k.argv[1:]...)
 	cmd.Args[0] = k.argv[0]
 	cmd.Env = append(os.Environ(), variables...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = k.cmd.InOrStdin(), k.cmd.OutOrStdout(), k.cmd.ErrOrStderr()
 	c, err := start(cmd)
 	if err != nil {
-		return ending{err: notRun(k.argv[0], err)}
+		return nil, notRun(k.argv[0], err)
+	}
+	return c, nil
+}
+
+// supervise runs the command while it is held. It passes the signals on, and ends the command on a loss.
+func (k *task) supervise(h holding, variables []string, signals <-chan os.Signal) (end ending) {
+	c, err := k.begin(variables)
+	if err != nil {
+		return ending{err: err}
 	}
 	end.ran = true
 	lost := h.Context().Done()

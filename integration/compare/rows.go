@@ -8,5 +8,6 @@ func rows() []row {
 		uncontended(), handoff(), handoffUnderLoad(), history(), turns(), trylock(), wakeup(), lateness(), waiters(),
 		resign(), transfer(), observe(), roles(), crash(), rwmutex(), semaphore(),
 		get(), propagate(), fanout(), boot(), heal(),
+		instances(), pick(), join(), churn(), reopen(), overhead(), kill(), roll(),
 	)
 }
