@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -119,7 +120,8 @@ func TestGatewayClosesUpgraded(t *testing.T) {
 		}
 	})
 	p := newInOrder()
-	g, srv := gateway(t, []discovery.Instance{switches}, toAPI, p.option())
+	base := &keeps{newBase(), nil}
+	g, srv := gateway(t, []discovery.Instance{switches}, toAPI, p.option(), WithBase(base))
 	const agreed = "Connection: Upgrade|Upgrade: websocket|"
 	for asks, answer := range map[string]string{
 		"": agreed, "Connection: Upgrade\r\nUpgrade: h2c\r\n": "Connection: Upgrade|Upgrade: h2c|", "X-Nothing: 1\r\n": "",
@@ -139,9 +141,22 @@ func TestGatewayClosesUpgraded(t *testing.T) {
 		t.Errorf("%d %q", rec.Code, rec.Body)
 	}
 	await(t, closed)
+	runtime.KeepAlive(base.last)
 	if told := p.outcomes(t, 5); slices.ContainsFunc(told, func(err error) bool { return err != nil }) {
 		t.Errorf("the picker was told %v", told)
 	}
+}
+
+// keeps holds on to the last response: else a connection that nobody closes would be closed by the garbage collector.
+type keeps struct {
+	http.RoundTripper
+	last *http.Response
+}
+
+func (k *keeps) RoundTrip(r *http.Request) (resp *http.Response, err error) {
+	resp, err = k.RoundTripper.RoundTrip(r)
+	k.last = &http.Response{Body: resp.Body}
+	return resp, err
 }
 
 // TestGatewayDropsForwarded in all spellings.

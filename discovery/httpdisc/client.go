@@ -27,13 +27,6 @@ type clientBody struct {
 	ended   bool       // there is no more to read, or the handler has returned
 }
 
-// newClientBody lets the client's time begin: it counts also for what the server itself reads of a body that nobody wants.
-func newClientBody(w http.ResponseWriter, r *http.Request, x *exchange, within time.Duration) *clientBody {
-	b := &clientBody{ReadCloser: r.Body, x: x, conn: http.NewResponseController(w), within: within}
-	b.limit()
-	return b
-}
-
 // Read reads what comes in time.
 func (b *clientBody) Read(p []byte) (int, error) {
 	b.x.patience.hold()

@@ -151,3 +151,61 @@ func TestGatewaySlowBodyUnwanted(t *testing.T) {
 		t.Errorf("%q, %v", all, err)
 	}
 }
+
+// TestGatewaySlowInstanceTakesBody has an instance take a body with pauses that a client may not make: the client is not at fault, in no version of HTTP.
+func TestGatewaySlowInstanceTakesBody(t *testing.T) {
+	t.Parallel()
+	const within = 200 * time.Millisecond
+	const size = 16 << 20 // more than all that is between
+	inst := backend(t, "a", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = r.Body.Read(make([]byte, 1))
+		time.Sleep(2 * within)
+		n, err := io.Copy(io.Discard, r.Body)
+		_, _ = fmt.Fprint(w, n, err)
+	})
+	g, err := StartGateway(t.Context(), nil, toAPI, WithView("api", discovery.Fixed(inst)), WithClientTimeout(within))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = g.Close() })
+	for _, two := range []bool{false, true} {
+		srv := httptest.NewUnstartedServer(g)
+		srv.EnableHTTP2 = two
+		srv.StartTLS()
+		t.Cleanup(srv.Close)
+		status, body := do(t, srv.Client().Transport, http.MethodPost, srv.URL, io.LimitReader(zeros{}, size))
+		if want := fmt.Sprint(int64(size-1), nil); status != 200 || body != want {
+			t.Errorf("HTTP/2 %v: %d %q, want %q", two, status, body, want)
+		}
+	}
+}
+
+// limits is a writer that remembers what was done to it.
+type limits struct {
+	http.ResponseWriter
+	did []string
+}
+
+func (l *limits) SetWriteDeadline(end time.Time) error {
+	l.did = append(l.did, map[bool]string{true: "lift", false: "limit"}[end.IsZero()])
+	return nil
+}
+
+func (l *limits) FlushError() error {
+	l.did = append(l.did, "flush")
+	return nil
+}
+
+// TestAnswerFinishes has the end of a response sent within the limit, unless the whole of it is small.
+func TestAnswerFinishes(t *testing.T) {
+	t.Parallel()
+	for size, want := range map[int]string{100: "limit lift", 5000: "limit lift limit flush lift"} {
+		l := &limits{ResponseWriter: httptest.NewRecorder()}
+		a := &answer{ResponseWriter: l, x: &exchange{}, conn: http.NewResponseController(l), within: time.Minute}
+		_, _ = a.Write(make([]byte, size))
+		a.finish()
+		if got := strings.Join(l.did, " "); got != want {
+			t.Errorf("%d bytes: %s, want %s", size, got, want)
+		}
+	}
+}

@@ -95,7 +95,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.flight.leave()
 	}()
 	if r.Body != nil && r.ContentLength != 0 {
-		x.body = newClientBody(w, r, x, or(g.options.clientTimeout, time.Minute))
+		x.body = &clientBody{ReadCloser: r.Body, x: x, conn: http.NewResponseController(w), within: or(g.options.clientTimeout, time.Minute)}
 	}
 	g.serve(&answer{
 		ResponseWriter: w, x: x, conn: http.NewResponseController(w), within: or(g.options.stallTimeout, time.Minute),

@@ -316,16 +316,14 @@ func TestTransportAsksNobody(t *testing.T) {
 		t.Errorf("%d were chosen", p.next.Load())
 	}
 	// What only the sending shows.
-	for i, length := range []int64{2, 5} {
-		req := request(t, http.MethodPut, "http://api/", strings.NewReader("xyz"))
-		req.ContentLength = length
-		if _, err := tr.RoundTrip(req); err == nil || !isCanceled(p.outcomes(t, 1)[i]) {
-			t.Errorf("%d bytes announced: %v, told %v", length, err, p.told)
-		}
+	req := request(t, http.MethodPut, "http://api/", strings.NewReader("xyz"))
+	req.ContentLength = 5
+	if _, err := tr.RoundTrip(req); err == nil || !isCanceled(p.outcomes(t, 1)[0]) {
+		t.Errorf("a body that is too short: %v, told %v", err, p.told)
 	}
-	req := request(t, http.MethodGet, "http://api/", nil)
+	req = request(t, http.MethodGet, "http://api/", nil)
 	req.Host = "xn--\u00e9"
-	if _, err := tr.RoundTrip(req); err == nil || !isCanceled(p.outcomes(t, 1)[2]) {
+	if _, err := tr.RoundTrip(req); err == nil || !isCanceled(p.outcomes(t, 1)[1]) {
 		t.Errorf("a bad host: %v, told %v", err, p.told)
 	}
 }
