@@ -81,7 +81,10 @@ func (a *gatewayAct) open(ctx context.Context) (err error) {
 	defer func() { _ = a.view.Close() }() // there is no file that could be behind
 	defer a.takeNote()()
 	a.sayf("%d clients ask it again and again, and count who answers.\n\n", demoClients)
-	a.load, a.shown = startLoad("http://"+a.addr), time.Now()
+	if a.load, err = startLoad(soon, "http://"+a.addr); err != nil {
+		return because(ctx, err)
+	}
+	a.shown = time.Now()
 	defer a.load.stop()
 	return a.play(ctx)
 }

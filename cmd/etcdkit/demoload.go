@@ -32,14 +32,36 @@ type load struct {
 	told    map[string]int // of answers
 }
 
-func startLoad(url string) *load {
+// startLoad begins when the gateway has an answer: that servers are registered is known elsewhere a moment before the gateway knows.
+func startLoad(soon context.Context, url string) (*load, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	transport := &http.Transport{MaxIdleConnsPerHost: demoClients}
 	l := &load{url: url, client: &http.Client{Transport: transport}, cancel: cancel, answers: map[string]int{}, told: map[string]int{}}
+	if err := l.ready(soon); err != nil {
+		l.stop()
+		return nil, err
+	}
 	for range demoClients {
 		l.group.Go(func() { l.run(ctx) })
 	}
-	return l
+	return l, nil
+}
+
+// ready waits for the first answer.
+func (l *load) ready(ctx context.Context) error {
+	tick := time.NewTicker(demoPause)
+	defer tick.Stop()
+	for {
+		_, err := l.get(ctx, "/")
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("the gateway does not answer: %w", err)
+		}
+	}
 }
 
 // stop ends it, and waits for the clients.
