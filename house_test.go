@@ -32,8 +32,8 @@ var arrows = map[string]string{
 	"election":           "internal/keyspace internal/retry internal/stream internal/mirror internal/hub internal/claim session",
 	"config":             "internal/keyspace internal/retry internal/paging internal/lastgood internal/mirror internal/hub session",
 	"discovery":          "internal/keyspace internal/retry internal/paging internal/lastgood internal/mirror internal/hub session",
-	"discovery/grpcdisc": "discovery session",
-	"discovery/httpdisc": "discovery config session",
+	"discovery/grpcdisc": "internal/lastgood discovery session",
+	"discovery/httpdisc": "internal/lastgood discovery config session",
 	"examples":           "session lock lock/fence election config discovery discovery/grpcdisc discovery/httpdisc", // and all folders below it: what is public, as a program would
 }
 

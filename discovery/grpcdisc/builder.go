@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/resolver"
 
 	"etcdkit/discovery"
+	"etcdkit/internal/lastgood"
 	"etcdkit/session"
 )
 
@@ -125,7 +126,7 @@ func (o *options) check() error {
 func (b *Builder) watchOptions(name string) []discovery.Option {
 	var opts []discovery.Option
 	if b.options.lastGood != nil {
-		opts = append(opts, discovery.WithLastGood(filepath.Join(*b.options.lastGood, fileName(name))))
+		opts = append(opts, discovery.WithLastGood(filepath.Join(*b.options.lastGood, lastgood.Name(name))))
 	}
 	if b.options.endpoints {
 		opts = append(opts, discovery.WithEndpoints(name))
@@ -190,21 +191,4 @@ func (b *Builder) report(addr string, err error) {
 			}
 		}
 	}
-}
-
-// fileName makes a file's name of a service's: what is odd in it is escaped, and a long one is cut, with a hash of all of it.
-func fileName(service string) string {
-	const longest = 100
-	var name strings.Builder
-	for _, c := range []byte(service) {
-		if c == '-' || c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' {
-			name.WriteByte(c)
-		} else {
-			fmt.Fprintf(&name, "%%%02x", c) // capitals, too: to some file systems they are the same letters
-		}
-	}
-	if name.Len() > longest {
-		return name.String()[:longest] + "%" + digest(service)
-	}
-	return name.String()
 }

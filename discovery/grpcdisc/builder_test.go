@@ -282,22 +282,6 @@ func TestEndpoints(t *testing.T) {
 	}
 }
 
-func TestFileNames(t *testing.T) {
-	t.Parallel()
-	seen := make(map[string]string)
-	long := strings.Repeat("x", 200)
-	for _, service := range []string{"api", "API", "team/api", "team%2fapi", "..", ".", "a b", "ä", long, long + "y", strings.Repeat("/", 90)} {
-		name := fileName(service)
-		if other, taken := seen[name]; taken {
-			t.Errorf("%q and %q have one file", service, other)
-		}
-		seen[name] = service
-		if strings.ContainsAny(name, `/\.: `) || len(name) > 140 || name != strings.ToLower(name) {
-			t.Errorf("%q has the file %q", service, name)
-		}
-	}
-}
-
 // TestDialer: what fails for the caller's sake is not reported, the reason for having nobody is.
 func TestDialer(t *testing.T) {
 	t.Parallel()

@@ -3,8 +3,6 @@ package grpcdisc
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -158,9 +156,4 @@ func (sv *service) leave(c chan<- struct{}) {
 	sv.mu.Lock()
 	defer sv.mu.Unlock()
 	delete(sv.listeners, c)
-}
-
-func digest(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return hex.EncodeToString(sum[:16])
 }

@@ -2,18 +2,16 @@ package httpdisc
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"math/rand/v2"
 	"net/http"
-	"net/url"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"etcdkit/discovery"
+	"etcdkit/internal/lastgood"
 	"etcdkit/session"
 )
 
@@ -245,16 +243,8 @@ func (sv *service) open(ctx context.Context) (*discovery.View, error) {
 	return discovery.Watch(ctx, sv.of.session, sv.name, opts...)
 }
 
-// fileOf names the file of a service: readable where that is short, and never that of another one.
-func fileOf(service string) string {
-	const longest = 200 // of the 255 bytes that file systems take
-	escaped := url.PathEscape(service)
-	if len(escaped) > longest {
-		sum := sha256.Sum256([]byte(service))
-		return "long-" + hex.EncodeToString(sum[:]) + ".service.json"
-	}
-	return "name-" + escaped + ".service.json"
-}
+// fileOf names the file of a service, which is never that of another one, nor of the routes.
+func fileOf(service string) string { return lastgood.Name(service) + ".service.json" }
 
 // jitter spreads what is done now and then.
 func jitter(d time.Duration) time.Duration {
