@@ -118,7 +118,7 @@ func (w *write) gone(ctx context.Context, b *base) (bool, error) {
 // explain finds out which keys of a tree have moved. That there is a conflict is certain, whatever becomes of the reads.
 func (w *write) explain(ctx context.Context, c *ConflictError) {
 	key, end := w.place.span()
-	now, err := paging.Read(ctx, getWith(w.hub), key, end, clientv3.WithKeysOnly())
+	now, err := paging.Read(ctx, w.hub.Get("config read"), key, end, clientv3.WithKeysOnly())
 	if err != nil {
 		return
 	}
@@ -131,7 +131,7 @@ func (w *write) explain(ctx context.Context, c *ConflictError) {
 	c.strangers = c.Rev == 0 && len(left) == 0 && len(now.Keys) > 0
 	if c.Rev > 0 && !c.compacted {
 		// Without an answer, what was deleted is missing.
-		if then, err := paging.ReadAt(ctx, getWith(w.hub), c.Rev, key, end, clientv3.WithKeysOnly()); err == nil {
+		if then, err := paging.ReadAt(ctx, w.hub.Get("config read"), c.Rev, key, end, clientv3.WithKeysOnly()); err == nil {
 			for path := range w.revisions(then) {
 				if _, ok := left[path]; !ok {
 					moved[path] = true

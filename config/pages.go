@@ -12,18 +12,7 @@ import (
 
 // readRange reads the keys from key up to end, or key alone if that is empty, at one revision.
 func readRange(ctx context.Context, h *hub.Hub, key, end string, opts ...clientv3.OpOption) (*paging.Result, error) {
-	return paging.Read(ctx, getWith(h), key, end, opts...)
-}
-
-// getWith returns a Get that asks again until it is answered.
-func getWith(h *hub.Hub) paging.Get {
-	return func(ctx context.Context, key string, opts ...clientv3.OpOption) (resp *clientv3.GetResponse, err error) {
-		err = h.Do(ctx, "config read", func(ctx context.Context) error {
-			resp, err = h.Client.Get(ctx, key, opts...)
-			return err
-		})
-		return resp, err
-	}
+	return paging.Read(ctx, h.Get("config read"), key, end, opts...)
 }
 
 // readPrefix is readRange of all keys that begin with prefix.

@@ -89,7 +89,7 @@ func (r *reporter) run(ctx context.Context) error {
 				return err
 			}
 			told = text
-			rest(ctx, reportEvery)
+			_ = retry.Pause(ctx, reportEvery) // the loop sees its end
 		}
 		if end != nil {
 			<-ctx.Done()
@@ -147,14 +147,5 @@ func (r *reporter) withdraw(ctx context.Context) {
 	}
 	if r.hub.Do(ctx, "config withdraws its report", withdraw) != nil {
 		r.hub.CleanUp("report of config "+r.name, withdraw)
-	}
-}
-
-func rest(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
 	}
 }

@@ -39,20 +39,11 @@ const lookAfter = 100 * time.Millisecond
 // drain and then was lost with the lease, is to be heard of.
 const unheard = 64
 
-func rest(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-}
-
 // look watches a key until ctx ends, and keeps the sight of it: somebody else may write or delete it.
 func (r *Registration) look(ctx context.Context, key string, s *sight) {
 	pause := retry.Backoff{Max: refusedPause}
 	level := slog.LevelWarn
-	rest(ctx, lookAfter)
+	_ = retry.Pause(ctx, lookAfter) // the loop sees its end
 	for ctx.Err() == nil {
 		m, release := r.hub.MirrorKey(key)
 		var why error

@@ -171,6 +171,17 @@ func (h *Hub) Do(ctx context.Context, op string, f func(context.Context) error) 
 	return retry.Do(ctx, func(try context.Context) error { return h.told(ctx, op, f(try)) })
 }
 
+// Get returns a read that is sent again until it is answered, for what reads in pages.
+func (h *Hub) Get(op string) func(ctx context.Context, key string, opts ...clientv3.OpOption) (*clientv3.GetResponse, error) {
+	return func(ctx context.Context, key string, opts ...clientv3.OpOption) (resp *clientv3.GetResponse, err error) {
+		err = h.Do(ctx, op, func(ctx context.Context) error {
+			resp, err = h.Client.Get(ctx, key, opts...)
+			return err
+		})
+		return resp, err
+	}
+}
+
 // Loop is Do for an operation that waits for what others do, and looks for an epoch each time: that tells it of the end. See retry.Loop.
 func (h *Hub) Loop(ctx context.Context, op string, f func(context.Context) error) error {
 	return retry.Loop(ctx, func(ctx context.Context) error { return h.told(ctx, op, f(ctx)) })

@@ -22,9 +22,14 @@ type Backoff struct {
 // Wait pauses. It returns early, with the cause, if ctx ends.
 func (b *Backoff) Wait(ctx context.Context) error {
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return context.Cause(ctx) // and the next pause stays as short
 	}
-	timer := time.NewTimer(b.step())
+	return Pause(ctx, b.step())
+}
+
+// Pause lets some time go by. It returns early, with the cause, if ctx ends.
+func Pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
